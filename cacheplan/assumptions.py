@@ -48,10 +48,12 @@ class _Range(NamedTuple):
 
     def __str__(self) -> str:
         """Say the range as a person would."""
-        return f"{self.low:g} or more" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
+        if math.isinf(self.high):
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}"
 
 
-def _switch(*, default: Any, allowed: Any, question: str, evidence: str) -> Any:  # noqa: ANN401 -- as dataclasses.field, whose type is the field's own
+def _switch(*, default: Any, allowed: Any, question: str, evidence: str) -> Any:
     """Make a field whose metadata is its row in the table, so that neither drifts."""
     metadata = {"allowed": allowed, "question": question, "evidence": evidence}
     return dataclasses.field(default=default, metadata=metadata)
@@ -99,8 +101,7 @@ class Assumptions:
     write_inside_read: bool = _switch(
         default=False,
         allowed=bool,
-        question="Does a breakpoint below the hit, where no entry lives, make one for"
-        " free?",
+        question="Does a breakpoint below the hit, where no entry lives, make one for free?",
         evidence="Undocumented; taking no for an answer promises no reads.",
     )
     collapse_runs: Literal["dated", "on", "off"] = _switch(
@@ -130,8 +131,7 @@ class Assumptions:
         default=True,
         allowed=bool,
         question="Does the lookback run on from messages into system and tools?",
-        evidence="The prompt-caching page (2026-09-26) describes one sequence of"
-        " blocks.",
+        evidence="The prompt-caching page (2026-09-26) describes one sequence of blocks.",
     )
     minimums: tuple[tuple[str, int], ...] = _switch(
         default=(),
@@ -144,8 +144,7 @@ class Assumptions:
     effort_scope: Literal["tools", "system", "messages"] = _switch(
         default="messages",
         allowed=_SCOPES,
-        question="From which level on does a change of output_config.effort break the"
-        " prefix?",
+        question="From which level on does a change of output_config.effort break the prefix?",
         evidence="Prompt-caching page, 2026-09-26: messages always, tools and system"
         " on models it does not name.",
     )
@@ -159,8 +158,7 @@ class Assumptions:
     format_scope: Literal["tools", "system", "messages"] = _switch(
         default="system",
         allowed=_SCOPES,
-        question="From which level on does a change of output_config.format break the"
-        " prefix?",
+        question="From which level on does a change of output_config.format break the prefix?",
         evidence="Structured-outputs page, 2026-08-22: it invalidates the conversation"
         " and adds a system prompt, so system and messages; tools are not named.",
     )
@@ -174,23 +172,19 @@ class Assumptions:
     betas_scope: Literal["none", "tools", "system", "messages"] = _switch(
         default="none",
         allowed=("none", *_SCOPES),
-        question="From which level on does a change of the beta headers break the"
-        " prefix?",
-        evidence="Undocumented: cache diagnostics only say that betas can change the"
-        " prompt.",
+        question="From which level on does a change of the beta headers break the prefix?",
+        evidence="Undocumented: cache diagnostics only say that betas can change the prompt.",
     )
     string_form: Literal["same", "differs"] = _switch(
         default="same",
         allowed=("same", "differs"),
         question="Is content given as a string the same prefix as one text block?",
-        evidence="Undocumented. The API reference calls the string shorthand for one"
-        " text block.",
+        evidence="Undocumented. The API reference calls the string shorthand for one text block.",
     )
     haiku_5_5_thinking: Literal["kept", "stripped"] = _switch(
         default="kept",
         allowed=("kept", "stripped"),
-        question="Does a new human turn leave earlier thinking blocks in the prompt of"
-        " Haiku 5.5?",
+        question="Does a new human turn leave earlier thinking blocks in the prompt of Haiku 5.5?",
         evidence="The page that says all Haiku models strip them (2026-09-26) is older"
         " than Haiku 5.5, whose thinking is adaptive like that of models that keep"
         " them.",
@@ -207,8 +201,7 @@ class Assumptions:
     visible: Literal["first-token", "start"] = _switch(
         default="first-token",
         allowed=("first-token", "start"),
-        question="From when on can a new entry be read: when the response begins, or"
-        " at once?",
+        question="From when on can a new entry be read: when the response begins, or at once?",
         evidence="Prompt-caching page, 2026-09-26: after the first response begins.",
     )
     failed_calls_write: bool = _switch(
@@ -273,8 +266,7 @@ class Assumptions:
         default=200,
         allowed=_Range(0, 100_000),
         question="How long is the hidden prompt that output_config.format adds?",
-        evidence="Recorded calls on Sonnet 4.5: 190 to 215; the documentation gives no"
-        " number.",
+        evidence="Recorded calls on Sonnet 4.5: 190 to 215; the documentation gives no number.",
     )
     token_factor: float = _switch(
         default=1.0,
@@ -325,8 +317,7 @@ class Assumptions:
         for word in words:
             name, equals, text = (part.strip() for part in word.partition("="))
             if not equals:
-                message = f'"{word}" is not NAME=VALUE'
-                raise InputError(message)
+                raise InputError(f'"{word}" is not NAME=VALUE')
             if name.startswith(_MINIMUM) and name != _MINIMUM:
                 minimums[name.removeprefix(_MINIMUM)] = _number(name, text, int)
             elif name in rows:
@@ -336,7 +327,7 @@ class Assumptions:
         return cls(**answers, minimums=tuple(sorted(minimums.items())))
 
 
-def _check(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 -- metadata
+def _check(name: str, value: object, allowed: Any) -> None:
     """Raise unless ``value`` is among the answers of this switch."""
     if allowed is bool:
         good = isinstance(value, bool)
@@ -346,8 +337,7 @@ def _check(name: str, value: object, allowed: Any) -> None:  # noqa: ANN401 -- m
     else:
         good = value in allowed
     if not good:
-        message = f'"{value}" is not {_words(allowed)}'
-        raise InputError(message, (name,))
+        raise InputError(f'"{value}" is not {_words(allowed)}', (name,))
 
 
 def _value(row: dataclasses.Field[Any], text: str) -> object:
@@ -355,24 +345,23 @@ def _value(row: dataclasses.Field[Any], text: str) -> object:
     allowed = row.metadata["allowed"]
     if allowed is bool:
         if text.lower() not in _TRUE + _FALSE:
-            message = f'"{text}" is not {_words(allowed)}'
-            raise InputError(message, (row.name,))
+            raise InputError(f'"{text}" is not {_words(allowed)}', (row.name,))
         return text.lower() in _TRUE
     if isinstance(allowed, _Range):
         return _number(row.name, text, type(row.default))
     return text
 
 
-def _number(name: str, text: str, kind: type[Any]) -> Any:  # noqa: ANN401 -- int or float, as asked
+def _number(name: str, text: str, kind: type[Any]) -> Any:
     """Read a number, or say which switch wanted one."""
     try:
         return kind(text.replace("_", "").replace(",", ""))
     except ValueError:
-        message = f'"{text}" is not a {"whole " if kind is int else ""}number'
-        raise InputError(message, (name,)) from None
+        whole = "whole " if kind is int else ""
+        raise InputError(f'"{text}" is not a {whole}number', (name,)) from None
 
 
-def _words(allowed: Any) -> str:  # noqa: ANN401 -- metadata
+def _words(allowed: Any) -> str:
     """Say which answers a switch takes."""
     if allowed is bool:
         return "true or false"
@@ -384,18 +373,18 @@ def _words(allowed: Any) -> str:  # noqa: ANN401 -- metadata
 def _unknown(name: str, known: Iterable[str]) -> str:
     """Say that no switch has this name, and which ones look like it."""
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    hint = f'; did you mean {" or ".join(near)}?' if near else ""
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return f'no assumption is called "{name}"{hint} (cacheplan facts lists them)'
 
 
 def _row(row: dataclasses.Field[Any]) -> Switch:
     """Draw one row of the table from the field it describes."""
+    per_model = row.name == "minimums"
     default = str(row.default).lower() if isinstance(row.default, bool) else str(row.default)
-    name, default = ("minimum.MODEL", "the table") if row.name == "minimums" else (row.name, default)
     return Switch(
-        name=name,
+        name="minimum.MODEL" if per_model else row.name,
         allowed=_words(row.metadata["allowed"]),
-        default=default,
+        default="the table" if per_model else default,
         question=row.metadata["question"],
         evidence=row.metadata["evidence"],
     )
