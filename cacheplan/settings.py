@@ -1,0 +1,174 @@
+"""What besides blocks decides a prefix: one digest a level, from the parameters of a call.
+
+The table of what invalidates which level is the prompt-caching page's (2026-09-26); the
+doubtful scopes are switches of ``Assumptions``. A parameter that no function here reads
+takes no part: length and sampling (``max_tokens``, ``temperature``, ``top_p``, ``top_k``,
+``stop_sequences``), delivery (``stream``), booking (``metadata``, ``service_tier``,
+``user_profile_id``, ``inference_geo``) and ``diagnostics`` change nothing the model reads.
+The model itself is not here either: it parts whole caches, not levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from cacheplan import kinds
+from cacheplan.assumptions import Assumptions
+from cacheplan.canonical import digest, encode, plain
+from cacheplan.facts import Model
+from cacheplan.pieces import Piece
+
+__all__ = ["Settings", "citations_in", "images_in", "settings"]
+
+#: Names the form under a level's digest, as ``canonical.TAG`` does for a block.
+TAG = "cacheplan.settings/1"
+
+
+class Settings(NamedTuple):
+    """The digest of what takes part at each level besides blocks; empty if nothing does.
+
+    A level's digest joins the prefix where the level begins, so it counts for the levels
+    after it as well.
+    """
+
+    tools: bytes = b""
+    system: bytes = b""
+    messages: bytes = b""
+
+
+def settings(
+    body: Mapping[str, Any],
+    model: Model | None,
+    images: bool,  # noqa: FBT001 -- the reader passes what it remembers of each message
+    assume: Assumptions,
+    *,
+    citations: bool = False,
+) -> Settings:
+    """Collect what takes part at each level; ``messages`` of the body is not looked at.
+
+    Whether ``images`` or ``citations`` stand anywhere in the messages is passed in,
+    because a reader knows it from each message once (``images_in``, ``citations_in``).
+    """
+    levels: dict[str, dict[str, Any]] = {"tools": {}, "system": {}, "messages": {}, "none": {}}
+    levels["tools"] |= _tools(body)
+    levels["system"] |= {"citations": True} if citations else {}
+    levels["messages"] |= _messages(body, images=images)
+    output = body.get("output_config")
+    output = output if isinstance(output, Mapping) else {}
+    levels[assume.format_scope] |= _given("format", output.get("format") or body.get("output_format"))
+    levels[assume.effort_scope] |= _effort(output, model)
+    levels[assume.thinking_scope] |= _thinking(body.get("thinking"), model)
+    levels[assume.speed_scope] |= _speed(body)
+    levels[assume.betas_scope] |= _given("betas", sorted(body.get("betas") or ()))
+    return Settings(*(_digest(levels[name], name) for name in ("tools", "system", "messages")))
+
+
+def images_in(pieces: Iterable[Piece]) -> bool:
+    """Tell whether an image stands in these blocks or inside them."""
+    return any(_any(piece.block.body, _is_image) for piece in pieces)
+
+
+def citations_in(pieces: Iterable[Piece]) -> bool:
+    """Tell whether one of these blocks, or a block inside it, has citations on."""
+    return any(_any(piece.block.body, _cites) for piece in pieces)
+
+
+def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect deferred tools and tool servers.
+
+    What adding a deferred tool does is undocumented; taken to break everything, since
+    that promises no reads. A server's tools are listed by the service, so the server is
+    all a body says of them; its token is who asks, not what it offers.
+    """
+    tools = body.get("tools")
+    late = [plain(tool) for tool in tools or () if isinstance(tool, Mapping) and kinds.deferred(tool)]
+    servers = [
+        {key: part for key, part in server.items() if key != "authorization_token"}
+        for server in body.get("mcp_servers") or ()
+        if isinstance(server, Mapping)
+    ]
+    return _given("deferred", late) | _given("mcp_servers", plain(servers))
+
+
+def _messages(body: Mapping[str, Any], *, images: bool) -> dict[str, Any]:
+    """Collect what always belongs to the messages level."""
+    output = body.get("output_config")
+    budget = output.get("task_budget") if isinstance(output, Mapping) else None
+    return (
+        _given("images", images)
+        | _given("tool_choice", _tool_choice(body.get("tool_choice")))
+        | _given("task_budget", budget)
+        | _given("context_management", body.get("context_management"))
+    )
+
+
+def _tool_choice(choice: Any) -> Any:
+    """Reduce a tool choice to what differs from leaving it out."""
+    if not isinstance(choice, Mapping):
+        return choice
+    kept = {key: part for key, part in choice.items() if part not in (None, False)}
+    return None if kept == {"type": "auto"} else kept
+
+
+def _effort(output: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
+    """Collect the effort; writing a model's default out is the same as leaving it out."""
+    effort = output.get("effort")
+    return {} if model is not None and effort == model.effort else _given("effort", effort)
+
+
+#: How thinking comes back to the caller, and what happens to a replayed block that does
+#: not fit: neither is rendered.
+_NOT_RENDERED = frozenset({"display", "block_binding"})
+
+
+def _thinking(thinking: Any, model: Model | None) -> dict[str, Any]:
+    """Collect mode and budget of thinking.
+
+    On models of the old generation thinking is off unless asked for, so ``disabled`` is
+    the same as nothing; newer ones have defaults of their own that nobody lists.
+    """
+    if not isinstance(thinking, Mapping):
+        return _given("thinking", thinking)
+    kept = {key: part for key, part in thinking.items() if key not in _NOT_RENDERED}
+    off = kept == {"type": "disabled"} and model is not None and model.generation == "old"
+    return {} if off else _given("thinking", kept)
+
+
+def _speed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the speed; ``standard`` is what leaving it out means."""
+    speed = body.get("speed")
+    return {} if speed == "standard" else _given("speed", speed)
+
+
+def _given(name: str, value: Any) -> dict[str, Any]:
+    """Return a member for what was given, none for what was left out or empty."""
+    return {name: value} if value else {}
+
+
+def _digest(level: dict[str, Any], name: str) -> bytes:
+    """Hash a level's members in a form of their own, sorted by name."""
+    if not level:
+        return b""
+    return digest(f"{TAG} {name} ".encode() + encode(plain(level)))
+
+
+def _any(body: Any, test: Any) -> bool:
+    """Tell whether a block or one inside it passes the test."""
+    if not isinstance(body, Mapping):
+        return False
+    return test(body) or any(_any(part, test) for part in kinds.inner(body))
+
+
+def _is_image(block: Mapping[str, Any]) -> bool:
+    """Recognise an image."""
+    return block.get("type") == "image"
+
+
+def _cites(block: Mapping[str, Any]) -> bool:
+    """Recognise a document or search result whose citations are on.
+
+    On a text block ``citations`` is the list of what was cited, which is content.
+    """
+    citations = block.get("citations")
+    return isinstance(citations, Mapping) and citations.get("enabled") is True
