@@ -22,6 +22,7 @@ from cacheplan.assumptions import Assumptions
 __all__ = [
     "BREAKPOINTS",
     "BUILT_IN_TOOLS",
+    "FIRST_DATE",
     "INVALIDATION",
     "LOOKBACK",
     "MESSAGE_FRAME",
@@ -225,8 +226,8 @@ MODELS: Final[tuple[Model, ...]] = (
 )  # fmt: skip
 
 #: Regions that the id of a Bedrock inference profile may begin with.
-#: litellm 1.109.1 model list, 2026-11; ``ca`` from the Fable 5.2 model card, 2026-11.
-REGIONS: Final = frozenset({"us", "eu", "apac", "au", "jp", "ca", "global", "us-gov"})
+#: litellm 1.109.1 and genai-prices 0.2.3 (``in``), 2026-11; Fable 5.2 card (``ca``).
+REGIONS: Final = frozenset({"us", "eu", "apac", "au", "jp", "in", "ca", "global", "us-gov"})
 
 _BY_ID: Final = {name: model for model in MODELS for name in (model.id, *model.aliases)}
 _BEDROCK: Final = re.compile(r"(?:([a-z-]+)\.)?anthropic\.(claude-[a-z0-9-]+?)(?:-v1(?::0)?)?")
@@ -332,12 +333,12 @@ def moment(day: str) -> float:
 
 #: Times below this are seconds from any zero, not dates. Epoch seconds passed it in
 #: 2001, and no recording counted from its own start runs for 31 years.
-_FIRST_DATE: Final = 1e9
+FIRST_DATE: Final = 1e9
 
 
 def _since(day: str | None, at: float | None) -> bool:
     """Whether ``at`` is on or after ``day``; a time without a date is now."""
-    return day is None or at is None or at < _FIRST_DATE or at >= moment(day)
+    return day is None or at is None or at < FIRST_DATE or at >= moment(day)
 
 
 def collapses_runs(platform: str, at: float | None, assume: Assumptions) -> bool:
