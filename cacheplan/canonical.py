@@ -127,5 +127,3 @@ def encode(value: Any) -> bytes:
         return text.encode("utf-8", "surrogatepass")
     except (TypeError, RecursionError, msgspec.MsgspecError) as error:
         raise InputError(f"this is not JSON: {error}") from error
-
-

@@ -15,6 +15,8 @@ __all__ = [
     "CONTENT",
     "INNER",
     "TOOLS",
+    "blank",
+    "called",
     "deferred",
     "inner",
     "refusal",
@@ -107,22 +109,39 @@ INNER: dict[str, tuple[str, ...]] = {
 
 def inner(block: Mapping[str, Any]) -> list[Any]:
     """Return the blocks inside a block; none where it has none or holds plain text."""
+    kind = block.get("type")
     found: Any = block
-    for key in INNER.get(block.get("type", ""), ("",)):
+    for key in INNER.get(kind, ("",)) if isinstance(kind, str) else ("",):
         found = found.get(key) if isinstance(found, Mapping) else None
     return found if isinstance(found, list) else []
 
 
 def refusal(block: Mapping[str, Any]) -> str:
-    """Say why a content block takes no mark; empty where it does.
-
-    Whitespace alone counts as empty: the service refuses such text by itself.
-    """
-    kind = block.get("type", "text")
+    """Say why a content block takes no mark; empty where it does."""
+    kind = block.get("type")
     if kind == "text":
-        text = block.get("text")
-        return "blank" if not isinstance(text, str) or not text or text.isspace() else ""
-    return CONTENT.get(kind, "")
+        return "blank" if blank(block.get("text")) else ""
+    if "caller" in block and called(block):
+        return "called"
+    return CONTENT.get(kind, "") if isinstance(kind, str) else ""
+
+
+def blank(text: Any) -> bool:
+    """Tell whether there is nothing to mark: whitespace alone counts as empty.
+
+    The service refuses a mark on empty text, and text of whitespace by itself.
+    """
+    return not isinstance(text, str) or not text or text.isspace()
+
+
+def called(block: Mapping[str, Any]) -> bool:
+    """Tell whether code execution, and not the model, called this tool.
+
+    The service keeps such blocks, and the results that answer them, out of the prompt
+    and refuses a mark on them (langchain-ai/langchain#34542, 2025-12-30).
+    """
+    caller = block.get("caller")
+    return isinstance(caller, Mapping) and str(caller.get("type")).startswith("code_execution")
 
 
 def deferred(tool: Mapping[str, Any]) -> bool:

@@ -20,12 +20,16 @@ from cacheplan.prompt import Block, Level, Lifetime, Place
 __all__ = [
     "Piece",
     "lifetime",
+    "list_at",
     "message_pieces",
+    "object_at",
     "system_pieces",
     "tool_pieces",
 ]
 
 _ROLES = frozenset({"user", "assistant", "system"})
+#: Kinds that are sometimes not rendered; asking only about them keeps a long body cheap.
+_MAYBE_UNSEEN = frozenset({"fallback", "compaction"})
 _LIFETIMES = {str(lifetime): lifetime for lifetime in Lifetime}
 
 
@@ -68,15 +72,15 @@ def tool_pieces(tools: Any, assume: Assumptions) -> list[Piece]:
 
     Web search and web fetch come last and belong to the system level: by the
     prompt-caching page (2026-09-26) switching them on or off leaves the tools level
-    valid and breaks system, although their definition stands in ``tools``. Placed
-    between the two levels they do just that, and keep their length, their position and
-    their mark, which they would lose as a mere setting.
+    valid and breaks system, although their definition stands in ``tools``; it "modifies
+    the system prompt". Placed between the two levels they do just that, and keep their
+    length, their position and their mark, which they would lose as a mere setting.
     """
-    ordinary, system = [], []
-    for index, tool in enumerate(_sequence(tools, "tools")):
+    ordinary: list[Piece] = []
+    system: list[Piece] = []
+    for index, tool in enumerate(list_at(tools, ("tools",))):
         path = ("tools", index)
-        _object(tool, path)
-        if kinds.deferred(tool):
+        if kinds.deferred(object_at(tool, path)):
             continue
         level = Level.SYSTEM if kinds.web(tool) else Level.TOOLS
         kind = tool.get("type")
@@ -89,41 +93,44 @@ def tool_pieces(tools: Any, assume: Assumptions) -> list[Piece]:
 def system_pieces(system: Any, assume: Assumptions) -> list[Piece]:
     """Read ``system``: a string is one block, and an empty one is none."""
     if isinstance(system, str):
-        if not system:
-            return []
-        return [_string(system, Level.SYSTEM, "", _place(Level.SYSTEM, 0), assume)]
+        spot = Spot(Level.SYSTEM, "", "", _place(Level.SYSTEM, 0), ("system",))
+        return [_string(system, spot, assume)] if system else []
     pieces = []
-    for index, block in enumerate(_sequence(system, "system")):
+    for index, block in enumerate(list_at(system, ("system",))):
         path = ("system", index)
-        _object(block, path)
+        kind = _kind(block, path)
         spot = Spot(Level.SYSTEM, "", kinds.refusal(block), _place(Level.SYSTEM, index), path)
-        pieces.append(_piece(block, _kind(block, path), spot, assume))
+        pieces.append(_piece(block, kind, spot, assume))
     return pieces
 
 
 def message_pieces(message: Any, index: int, assume: Assumptions) -> list[Piece]:
-    """Read the message at ``index`` of ``messages``, whatever stands around it."""
-    _object(message, ("messages", index))
-    role = message.get("role")
+    """Read the message at ``index`` of ``messages``, whatever stands around it.
+
+    Three kinds of block depend on their neighbours after all, and say so in ``refuses``
+    or ``kind``; ``wire.shown`` leaves out what the model is not shown because of them.
+    """
+    at: tuple[str | int, ...] = ("messages", index)
+    role = object_at(message, at).get("role")
     if not isinstance(role, str) or role not in _ROLES:
-        raise InputError(f'"{role}" is not user, assistant or system', ("messages", index, "role"))
-    special = _special(message) if role == "system" else ""
+        raise InputError(f'"{role}" is not user, assistant or system', (*at, "role"))
+    passing = "cleared" if message.get("clear_at") == "next_user_message" else ""
     content = message.get("content")
+    at = (*at, "content")
     if isinstance(content, str):
-        place = _place(Level.MESSAGES, index)
-        pieces = [_string(content, Level.MESSAGES, role, place, assume, special)]
+        spot = Spot(Level.MESSAGES, role, passing, _place(Level.MESSAGES, index), at)
+        pieces = [_string(content, spot, assume)]
     else:
         pieces = []
-        path = ("messages", index, "content")
-        for number, block in enumerate(_sequence(content, *path)):
-            here = (*path, number)
-            _object(block, here)
-            if not kinds.rendered(block):
+        for number, block in enumerate(list_at(content, at)):
+            path = (*at, number)
+            kind = _kind(block, path)
+            if kind in _MAYBE_UNSEEN and not kinds.rendered(block):
                 continue
+            refuses = passing or kinds.refusal(block)
             place = _place(Level.MESSAGES, index, number)
-            refuses = special or kinds.refusal(block)
-            spot = Spot(Level.MESSAGES, role, refuses, place, here)
-            pieces.append(_piece(block, _kind(block, here), spot, assume))
+            spot = Spot(Level.MESSAGES, role, refuses, place, path)
+            pieces.append(_piece(block, kind, spot, assume))
     if role == "system" and message.get("output_config"):
         pieces.append(_effort(message["output_config"], index, assume))
     return pieces
@@ -142,9 +149,10 @@ class Spot(NamedTuple):
 def _piece(body: Mapping[str, Any], kind: str, spot: Spot, assume: Assumptions) -> Piece:
     """Make the piece of one block; its body shares everything with the caller's."""
     mark = None
-    if "cache_control" in body or kind in kinds.INNER:
+    marked = "cache_control" in body
+    if marked or kind in kinds.INNER:
         mark = _mark(body, spot.path)
-        if "cache_control" in body:
+        if marked:
             body = {key: part for key, part in body.items() if key != "cache_control"}
     try:
         form = canonical(body, spot.level, spot.role, string_form=assume.string_form)
@@ -161,27 +169,17 @@ def _piece(body: Mapping[str, Any], kind: str, spot: Spot, assume: Assumptions) 
     return Piece(block, spot.place, mark)
 
 
-def _string(
-    text: str, level: Level, role: str, place: Place, assume: Assumptions, special: str = ""
-) -> Piece:
-    """Make the piece of content given as a string."""
+def _string(text: str, spot: Spot, assume: Assumptions) -> Piece:
+    """Make the piece of content given as a string: the one text block it stands for."""
     block = Block(
-        level=level,
+        level=spot.level,
         kind="text",
-        role=role,
+        role=spot.role,
         body={"type": "text", "text": text},
-        digest=digest(canonical(text, level, role, string_form=assume.string_form)),
-        refuses=special or ("" if text and not text.isspace() else "blank"),
+        digest=digest(canonical(text, spot.level, spot.role, string_form=assume.string_form)),
+        refuses=spot.refuses or ("blank" if kinds.blank(text) else ""),
     )
-    return Piece(block, place, None)
-
-
-def _special(message: Mapping[str, Any]) -> str:
-    """Say whether a mid-conversation system message is shown for one turn only.
-
-    A breakpoint there would end a prefix that the next turn no longer has.
-    """
-    return "cleared" if message.get("clear_at") == "next_user_message" else ""
+    return Piece(block, spot.place, None)
 
 
 def _effort(settings: Any, index: int, assume: Assumptions) -> Piece:
@@ -191,8 +189,7 @@ def _effort(settings: Any, index: int, assume: Assumptions) -> Piece:
     that takes no mark says just that.
     """
     path = ("messages", index, "output_config")
-    _object(settings, path)
-    body = {"type": "output_config", **settings}
+    body = {"type": "output_config", **object_at(settings, path)}
     spot = Spot(Level.MESSAGES, "system", "effort", _place(Level.MESSAGES, index), path)
     return _piece(body, "output_config", spot, assume)
 
@@ -211,9 +208,9 @@ def _mark(body: Mapping[str, Any], path: tuple[str | int, ...]) -> Lifetime | No
     return None
 
 
-def _kind(block: Mapping[str, Any], path: tuple[str | int, ...]) -> str:
-    """Return the block's type, which outside tools nothing can stand in for."""
-    kind = block.get("type")
+def _kind(block: Any, path: tuple[str | int, ...]) -> str:
+    """Return the type of a block, which outside tools nothing can stand in for."""
+    kind = object_at(block, path).get("type")
     if not isinstance(kind, str) or not kind:
         raise InputError("a block has a type", (*path, "type"))
     return kind
@@ -226,15 +223,15 @@ def _placed(error: InputError, path: tuple[str | int, ...]) -> InputError:
     return error
 
 
-def _object(value: Any, path: tuple[str | int, ...]) -> None:
+def object_at(value: Any, path: tuple[str | int, ...]) -> Mapping[str, Any]:
     """Insist on an object; an SDK class is a frequent and understandable other thing."""
     if not isinstance(value, Mapping):
-        name = type(value).__name__
-        hint = "; to_dict() makes it one" if hasattr(value, "to_dict") else ""
-        raise InputError(f"{name} is not an object{hint}", path)
+        hint = "; its to_dict() is one" if hasattr(value, "to_dict") else ""
+        raise InputError(f"{type(value).__name__} is not an object{hint}", path)
+    return value
 
 
-def _sequence(value: Any, *path: str | int) -> Sequence[Any]:
+def list_at(value: Any, path: tuple[str | int, ...]) -> Sequence[Any]:
     """Insist on a list; left out, it is an empty one."""
     if value is None:
         return ()

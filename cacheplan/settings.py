@@ -4,7 +4,8 @@ The table of what invalidates which level is the prompt-caching page's (2026-09-
 doubtful scopes are switches of ``Assumptions``. A parameter that no function here reads
 takes no part: length and sampling (``max_tokens``, ``temperature``, ``top_p``, ``top_k``,
 ``stop_sequences``), delivery (``stream``), booking (``metadata``, ``service_tier``,
-``user_profile_id``, ``inference_geo``) and ``diagnostics`` change nothing the model reads.
+``user_profile_id``, ``inference_geo``), ``diagnostics`` and the id of a ``container``
+change nothing the model reads.
 The model itself is not here either: it parts whole caches, not levels.
 """
 
@@ -19,10 +20,26 @@ from cacheplan.canonical import digest, encode, plain
 from cacheplan.facts import Model
 from cacheplan.pieces import Piece
 
-__all__ = ["Settings", "citations_in", "images_in", "settings"]
+__all__ = ["PARAMETERS", "Settings", "citations_in", "images_in", "settings"]
 
 #: Names the form under a level's digest, as ``canonical.TAG`` does for a block.
 TAG = "cacheplan.settings/1"
+
+#: The parameters that take part beside ``tools``, ``system`` and ``messages``: two calls
+#: that agree in these, in ``tools`` and in the two flags have the same settings.
+PARAMETERS = frozenset(
+    {
+        "betas",
+        "container",
+        "context_management",
+        "mcp_servers",
+        "output_config",
+        "output_format",
+        "speed",
+        "thinking",
+        "tool_choice",
+    }
+)
 
 
 class Settings(NamedTuple):
@@ -52,15 +69,17 @@ def settings(
     """
     levels: dict[str, dict[str, Any]] = {"tools": {}, "system": {}, "messages": {}, "none": {}}
     levels["tools"] |= _tools(body)
-    levels["system"] |= {"citations": True} if citations else {}
+    levels["system"] |= _given("citations", citations) | _skills(body.get("container"))
     levels["messages"] |= _messages(body, images=images)
     output = body.get("output_config")
     output = output if isinstance(output, Mapping) else {}
-    levels[assume.format_scope] |= _given("format", output.get("format") or body.get("output_format"))
+    levels[assume.format_scope] |= _given(
+        "format", output.get("format") or body.get("output_format")
+    )
     levels[assume.effort_scope] |= _effort(output, model)
     levels[assume.thinking_scope] |= _thinking(body.get("thinking"), model)
     levels[assume.speed_scope] |= _speed(body)
-    levels[assume.betas_scope] |= _given("betas", sorted(body.get("betas") or ()))
+    levels[assume.betas_scope] |= _betas(body.get("betas"))
     return Settings(*(_digest(levels[name], name) for name in ("tools", "system", "messages")))
 
 
@@ -82,13 +101,13 @@ def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
     all a body says of them; its token is who asks, not what it offers.
     """
     tools = body.get("tools")
-    late = [plain(tool) for tool in tools or () if isinstance(tool, Mapping) and kinds.deferred(tool)]
+    late = [tool for tool in tools or () if isinstance(tool, Mapping) and kinds.deferred(tool)]
     servers = [
         {key: part for key, part in server.items() if key != "authorization_token"}
         for server in body.get("mcp_servers") or ()
         if isinstance(server, Mapping)
     ]
-    return _given("deferred", late) | _given("mcp_servers", plain(servers))
+    return _given("deferred", late) | _given("mcp_servers", servers)
 
 
 def _messages(body: Mapping[str, Any], *, images: bool) -> dict[str, Any]:
@@ -117,28 +136,49 @@ def _effort(output: Mapping[str, Any], model: Model | None) -> dict[str, Any]:
     return {} if model is not None and effort == model.effort else _given("effort", effort)
 
 
-#: How thinking comes back to the caller, and what happens to a replayed block that does
+#: How thinking comes back to the caller ("switching ``display`` between turns is
+#: supported", thinking page, 2026-08-21), and what happens to a replayed block that does
 #: not fit: neither is rendered.
 _NOT_RENDERED = frozenset({"display", "block_binding"})
 
 
 def _thinking(thinking: Any, model: Model | None) -> dict[str, Any]:
-    """Collect mode and budget of thinking.
+    """Collect mode and budget of thinking; a model's default is the same as nothing.
 
-    On models of the old generation thinking is off unless asked for, so ``disabled`` is
-    the same as nothing; newer ones have defaults of their own that nobody lists.
+    By the table of defaults (thinking-troubleshooting page, 2026-08-22) thinking is off
+    up to 4.8 and adaptive from 5 on; that this holds for later models is inferred.
     """
     if not isinstance(thinking, Mapping):
         return _given("thinking", thinking)
     kept = {key: part for key, part in thinking.items() if key not in _NOT_RENDERED}
-    off = kept == {"type": "disabled"} and model is not None and model.generation == "old"
-    return {} if off else _given("thinking", kept)
+    if model is not None:
+        default = "adaptive" if model.version >= (5, 0) else "disabled"
+        if kept == {"type": default}:
+            return {}
+    return _given("thinking", kept)
 
 
 def _speed(body: Mapping[str, Any]) -> dict[str, Any]:
     """Collect the speed; ``standard`` is what leaving it out means."""
     speed = body.get("speed")
     return {} if speed == "standard" else _given("speed", speed)
+
+
+def _betas(betas: Any) -> dict[str, Any]:
+    """Collect the beta headers, whose order means nothing."""
+    return _given("betas", sorted(map(str, betas)) if isinstance(betas, list | tuple) else None)
+
+
+def _skills(container: Any) -> dict[str, Any]:
+    """Collect a container's skills; its id only says where code runs.
+
+    Skills "render into the system prompt in a fixed order" (skills guide, 2026-08-22),
+    so theirs is put aside.
+    """
+    skills = container.get("skills") if isinstance(container, Mapping) else None
+    if not isinstance(skills, list | tuple):
+        return {}
+    return _given("skills", sorted((plain(skill) for skill in skills), key=repr))
 
 
 def _given(name: str, value: Any) -> dict[str, Any]:
