@@ -1,0 +1,159 @@
+"""What a policy would cost on a workload, and how far the imitation can be trusted.
+
+A projection is made by serving every call; no formula stands in for that. Where calls
+carry recorded usage, serving them as they were sent says how well the simulated cache
+agrees with the real one: call by call, each miss with its likely cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from cacheplan.errors import RejectedError
+from cacheplan.prices import Rate, Sheet, Tariff, round_cost
+from cacheplan.prompt import Breakpoint
+from cacheplan.simulator import SimulatedCache
+from cacheplan.usage import Usage
+from cacheplan.workload import Call, Workload
+
+__all__ = ["Bill", "Marker", "Projection", "Served", "cache_for", "project", "replay"]
+
+#: Places the breakpoints of one call. Asked once a call, in time order, so it may learn;
+#: it should cost no more than serving the call does, a few microseconds.
+Marker = Callable[[Call], Sequence[Breakpoint]]
+
+
+class Served(NamedTuple):
+    """One call, and what the service would have counted for it."""
+
+    call: Call
+    usage: Usage
+    #: The service's words where it would have refused; then nothing is counted.
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """What a workload would cost under one policy."""
+
+    policy: str
+    calls: int
+    usage: Usage
+    #: Dollars for everything, output included; ``None`` where a price is unknown.
+    cost: Decimal | None
+    #: Dollars for prompts alone: what marks can change.
+    input_cost: Decimal | None
+    #: Calls the service would refuse, by its own words.
+    refusals: tuple[tuple[str, int], ...] = ()
+    #: Models whose price nobody knows.
+    unpriced: tuple[str, ...] = ()
+
+    @property
+    def rejected(self) -> int:
+        """How many calls the service would refuse."""
+        return sum(count for _, count in self.refusals)
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of prompt tokens that were read."""
+        return self.usage.read / self.usage.prompt if self.usage.prompt else 0.0
+
+
+class Bill:
+    """Adds up usage under the rates that apply to it.
+
+    Sums are kept as whole tokens by rate and priced once, so that the total is exact and
+    a call costs no decimal arithmetic.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
+        self._sums: dict[int, list[int]] = {}
+        self._rates: dict[int, Rate] = {}
+        self.unpriced: dict[str, None] = {}
+        self.total = [0, 0, 0, 0, 0]
+
+    def add(self, usage: Usage, tariff: Tariff, at: float) -> None:
+        """Book one call."""
+        uncached, short, long, read, output = (
+            usage.uncached, usage.write_5m, usage.write_1h, usage.read, usage.output,
+        )  # fmt: skip
+        total = self.total
+        total[0] += uncached
+        total[1] += short
+        total[2] += long
+        total[3] += read
+        total[4] += output
+        rate = self._sheet.rate(tariff, at, uncached + short + long + read)
+        if rate is None:
+            self.unpriced[tariff.model] = None
+            return
+        key = id(rate)
+        sums = self._sums.get(key)
+        if sums is None:
+            self._rates[key] = rate
+            sums = self._sums[key] = [0, 0, 0, 0, 0]
+        sums[0] += uncached
+        sums[1] += short
+        sums[2] += long
+        sums[3] += read
+        sums[4] += output
+
+    @property
+    def usage(self) -> Usage:
+        """Everything booked."""
+        return Usage(*self.total)
+
+    def costs(self) -> tuple[Decimal | None, Decimal | None]:
+        """Return the cost of everything and of prompts alone; ``None`` if not all is priced."""
+        if self.unpriced:
+            return None, None
+        both = [(self._rates[key], Usage(*sums)) for key, sums in self._sums.items()]
+        cost = sum((rate.cost(usage) for rate, usage in both), Decimal())
+        return cost, sum((rate.input_cost(usage) for rate, usage in both), Decimal())
+
+
+def cache_for(workload: Workload, sheet: Sheet) -> SimulatedCache:
+    """Return an empty cache in which a workload's calls can be served."""
+    assume = workload.assume
+    return SimulatedCache(
+        workload.tree,
+        lambda tariff: sheet.minimum(tariff.model, tariff.platform, assume),
+        assume,
+    )
+
+
+def replay(workload: Workload, marker: Marker, sheet: Sheet) -> Iterator[Served]:
+    """Serve every call with the breakpoints a policy gives it."""
+    serve = cache_for(workload, sheet).serve
+    for call in workload.calls:
+        try:
+            yield Served(call, serve(call, marker(call)), None)
+        except RejectedError as refusal:
+            yield Served(call, Usage(), str(refusal))
+
+
+def project(workload: Workload, marker: Marker, sheet: Sheet, name: str) -> Projection:
+    """Return what the workload would cost under one policy."""
+    bill = Bill(sheet)
+    refusals: dict[str, int] = {}
+    for call, usage, refused in replay(workload, marker, sheet):
+        if refused is None:
+            bill.add(usage, call.tariff, call.at)
+        else:
+            refusals[refused] = refusals.get(refused, 0) + 1
+    cost, input_cost = bill.costs()
+    if cost is not None and input_cost is not None:
+        cost, input_cost = round_cost(cost, workload.assume), round_cost(input_cost, workload.assume)
+    return Projection(
+        policy=name,
+        calls=len(workload),
+        usage=bill.usage,
+        cost=cost,
+        input_cost=input_cost,
+        refusals=tuple(sorted(refusals.items())),
+        unpriced=tuple(bill.unpriced),
+    )

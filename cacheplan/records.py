@@ -1,0 +1,330 @@
+"""Lines of a workload file become calls: the recorded, the digest and the planned form.
+
+This file knows the contract's keys and nothing of files: a line comes in as bytes, and
+what is wrong with it goes out as an ``InputError`` with the path inside the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from cacheplan.assumptions import Assumptions
+from cacheplan.bodies import Bodies, Envelope, Sent
+from cacheplan.digests import Digests
+from cacheplan.errors import InputError
+from cacheplan.facts import PLATFORMS
+from cacheplan.lengths import settle
+from cacheplan.planned import Planned, expand, planned
+from cacheplan.prefixes import PrefixTree
+from cacheplan.strict_json import members, value
+from cacheplan.tokens import TokenCounter
+from cacheplan.usage import Usage
+from cacheplan.workload import Call, Workload
+
+__all__ = ["Intake", "recorded_usage"]
+
+_SURFACES: Final = ("messages", "batch")
+
+
+class _Line(NamedTuple):
+    """What every form of line says besides its prompt."""
+
+    at: float | None
+    id: str | None
+    session: str | None
+    label: str | None
+    workspace: str | None
+    platform: str
+    surface: str
+    first_token_after: float
+    output: int | None
+    recorded: Usage | None
+    failed: bool
+
+
+class Intake:
+    """Takes in the lines of one workload, in any order of time."""
+
+    def __init__(
+        self,
+        counter: TokenCounter,
+        assume: Assumptions | None = None,
+        *,
+        model: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.tree = PrefixTree()
+        self.assume = assume or Assumptions()
+        self._counter = counter
+        self._model = model
+        self._seed = seed
+        self._bodies = Bodies(self.tree, counter, self.assume)
+        self._digests = Digests(self.tree, self.assume)
+        self._calls: list[Call] = []
+        self._planned: list[Planned] = []
+        #: Calls whose blocks were counted here, as against named with their length.
+        self._counted: list[int] = []
+        self._partial = 0
+
+    def add(self, raw: bytes) -> None:
+        """Take in one line; a line that raises ``InputError`` adds no call."""
+        parts = members(raw)
+        line = _line(parts)
+        if line.at is None and "calls_per_hour" not in parts:
+            raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
+        if "request" in parts:
+            self._add_request(parts, line)
+        elif "blocks" in parts or "extends" in parts:
+            if line.at is None:
+                raise InputError("missing; only a request can be planned", ("at",))
+            self._append(line, line.at, self._digests.read(parts, self._envelope(line), line.id))
+        else:
+            raise InputError("missing; a call is a request, or blocks in the digest form", ("request",))
+
+    def _add_request(self, parts: Mapping[str, msgspec.Raw], line: _Line) -> None:
+        if line.at is None:
+            self._planned.append(planned(parts, line._asdict(), len(self._planned)))
+            return
+        number = len(self._calls)
+        try:
+            sent = self._bodies.read(parts["request"], self._envelope(line), number)
+        except InputError as error:
+            raise error.within("request") from error
+        if sent is None:
+            self._partial += 1
+        else:
+            self._counted.append(number)
+            self._append(line, line.at, sent)
+
+    def _envelope(self, line: _Line) -> Envelope:
+        return Envelope(line.platform, line.surface, line.workspace or "", line.at, self._model)
+
+    def _append(self, line: _Line, at: float, sent: Sent) -> None:
+        output = line.output
+        if output is None:
+            output = line.recorded.output if line.recorded else 0
+        self._calls.append(
+            Call(
+                at=at,
+                tip=sent.tip,
+                tariff=sent.tariff,
+                marks=sent.marks,
+                automatic=sent.automatic,
+                first_token_after=line.first_token_after,
+                output=output,
+                closing=sent.closing,
+                refused=sent.refused,
+                failed=line.failed,
+                recorded=line.recorded,
+                number=len(self._calls),
+                id=line.id,
+                session=line.session,
+                label=line.label,
+                workspace=line.workspace,
+            )
+        )
+
+    def workload(self) -> Workload:
+        """Return what was taken in, in time order, every prefix measured."""
+        for plan in self._planned:
+            for line, body in expand(plan, self._seed):
+                self._add_planned(line, body)
+        self._bodies.count()
+        calls = self._with_rounds()
+        calls, source = settle(self.tree, calls, self._counted, trust_usage=self._model is None)
+        calls.sort(key=lambda call: call.at)
+        notes = []
+        if self._partial:
+            notes.append(
+                f"{self._partial} bodies hold only the newest messages of a conversation that the"
+                " service keeps; they were left out"
+            )
+        return Workload(
+            tree=self.tree,
+            calls=calls,
+            assume=self.assume,
+            tokens_from=source,
+            notes=tuple(notes),
+        )
+
+    def _add_planned(self, line: Mapping[str, Any], body: bytes) -> None:
+        number = len(self._calls)
+        envelope = Envelope(
+            line["platform"], line["surface"], line["workspace"] or "", line["at"], self._model
+        )
+        sent = self._bodies.read(body, envelope, number)
+        if sent is not None:
+            self._counted.append(number)
+            self._append(_Line(**line), line["at"], sent)
+
+    def _with_rounds(self) -> list[Call]:
+        """Add to each call where server tools answered while it was served."""
+        calls = list(self._calls)
+        for number, nodes in self._bodies.rounds.items():
+            calls[number] = msgspec.structs.replace(calls[number], rounds=tuple(nodes))
+        return calls
+
+
+def recorded_usage(usage: Mapping[str, Any]) -> Usage:
+    """Read the usage of a response; a write without a split is all 5 minutes.
+
+    >>> recorded_usage({"input_tokens": 3, "cache_creation_input_tokens": 10})
+    Usage(uncached=3, write_5m=10, write_1h=0, read=0, output=0)
+    """
+    written = _count(usage, "cache_creation_input_tokens")
+    split = usage.get("cache_creation")
+    long = 0
+    if split is not None:
+        if not isinstance(split, Mapping):
+            raise InputError("this is not an object", ("cache_creation",))
+        try:
+            long = _count(split, "ephemeral_1h_input_tokens")
+            written = max(written, long + _count(split, "ephemeral_5m_input_tokens"))
+        except InputError as error:
+            raise error.within("cache_creation") from error
+    return Usage(
+        uncached=_count(usage, "input_tokens"),
+        write_5m=written - long,
+        write_1h=long,
+        read=_count(usage, "cache_read_input_tokens"),
+        output=_count(usage, "output_tokens"),
+    )
+
+
+def _count(holder: Mapping[str, Any], key: str) -> int:
+    """Return a number of tokens; left out or null is none."""
+    found = holder.get(key)
+    if found is None:
+        return 0
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise InputError("this is not a whole number of tokens", (key,))
+    if found < 0:
+        raise InputError(f"{found} is negative", (key,))
+    return found
+
+
+def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
+    """Decode what every form of line says besides its prompt."""
+    found: dict[str, Any] = {}
+    for key in _READERS:
+        raw = parts.get(key)
+        try:
+            found[key] = _READERS[key](None if raw is None else value(raw))
+        except InputError as error:
+            raise error.within(key) from error
+    response = found.pop("response")
+    usage = found.pop("usage")
+    recorded, failed = _response(response) if response else (usage, False)
+    return _Line(
+        at=found["at"],
+        id=found["id"],
+        session=found["session"],
+        label=found["label"],
+        workspace=found["workspace"],
+        platform=found["platform"],
+        surface=found["surface"],
+        first_token_after=found["first_token_after"],
+        output=found["output_tokens"],
+        recorded=recorded if recorded is not None else usage,
+        failed=failed,
+    )
+
+
+def _response(response: Mapping[str, Any]) -> tuple[Usage | None, bool]:
+    """Return a response's usage, and whether it is an error."""
+    failed = response.get("type") == "error" or response.get("error") is not None
+    usage = response.get("usage")
+    if usage is None:
+        return None, failed
+    try:
+        return _read_usage(usage), failed
+    except InputError as error:
+        raise error.within("usage").within("response") from error
+
+
+def _read_usage(found: Any) -> Usage | None:
+    if found is None:
+        return None
+    if not isinstance(found, Mapping):
+        raise InputError("this is not an object")
+    return recorded_usage(found)
+
+
+def _read_at(found: Any) -> float | None:
+    """Read a time: seconds, or RFC 3339 with its zone."""
+    if isinstance(found, str):
+        try:
+            moment = datetime.fromisoformat(found)
+        except ValueError as error:
+            raise InputError(f'"{found}" is neither seconds nor an RFC 3339 time') from error
+        if moment.tzinfo is None:
+            raise InputError(f'"{found}" names no time zone (write Z for UTC)')
+        return moment.timestamp()
+    return None if found is None else _number(found)
+
+
+def _number(found: Any) -> float:
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise InputError("this is not a number")
+    return float(found)
+
+
+def _read_seconds(found: Any) -> float:
+    """Read how long the first token took; a second where nobody says."""
+    seconds = 1.0 if found is None else _number(found)
+    if seconds < 0:
+        raise InputError(f"{found} is negative")
+    return seconds
+
+
+def _read_text(found: Any) -> str | None:
+    if found is None or isinstance(found, str):
+        return found
+    raise InputError("this is not text")
+
+
+def _read_platform(found: Any) -> str:
+    return _one_of(found, tuple(PLATFORMS), "anthropic")
+
+
+def _read_surface(found: Any) -> str:
+    return _one_of(found, _SURFACES, "messages")
+
+
+def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
+    if found is None:
+        return default
+    if found in allowed:
+        return str(found)
+    raise InputError(f'"{found}" is not {", ".join(allowed[:-1])} or {allowed[-1]}')
+
+
+def _read_output(found: Any) -> int | None:
+    return None if found is None else _count({"output": found}, "output")
+
+
+def _read_response(found: Any) -> Mapping[str, Any]:
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise InputError("this is not an object")
+    return found
+
+
+_READERS: Final[Mapping[str, Any]] = {
+    "at": _read_at,
+    "id": _read_text,
+    "session": _read_text,
+    "label": _read_text,
+    "workspace": _read_text,
+    "platform": _read_platform,
+    "surface": _read_surface,
+    "first_token_after": _read_seconds,
+    "output_tokens": _read_output,
+    "response": _read_response,
+    "usage": _read_usage,
+}

@@ -1,0 +1,340 @@
+"""The service's cache, imitated. This file is the only one that knows its behaviour.
+
+What the service documents is followed to the letter; what it leaves open is a switch of
+``Assumptions``; what was measured outranks both. The words A, B and C are those of the
+documentation: A is how far the prompt was read, B the last 1-hour breakpoint after it,
+C the last breakpoint. Reading pays up to A, a 1-hour write A to B, a 5-minute write B to
+C, and the rest is uncached.
+
+Working state is a handful of lists by node of the prefix tree, because a call is served
+in microseconds or not at all: one entry a node (two where lifetimes are part of the
+key), each with the moment it can be read from, the moment it dies and its lifetime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cacheplan.assumptions import Assumptions
+from cacheplan.errors import RejectedError
+from cacheplan.facts import BREAKPOINTS, PLATFORMS, moment
+from cacheplan.prefixes import SETTINGS, PrefixTree
+from cacheplan.prices import Tariff
+from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.refusals import order_refusal, slot_refusal, target_refusal
+from cacheplan.usage import Usage
+from cacheplan.workload import DATED_FROM, Call
+
+__all__ = ["SimulatedCache", "positions"]
+
+_NEVER, _EVER = float("-inf"), float("inf")
+#: No prefix is this long, so nothing is cacheable where the minimum is unknown.
+_UNREACHABLE = 1 << 62
+#: Farther apart than any lookback reaches.
+_APART = 1 << 20
+_THINKING = frozenset({"thinking", "redacted_thinking"})
+_RUNS = frozenset({"tool_use", "tool_result"})
+_HOUR = Lifetime.ONE_HOUR
+_SECONDS = {lifetime: float(lifetime.seconds) for lifetime in Lifetime}
+
+
+def positions(
+    tree: PrefixTree, assume: Assumptions, known: list[int] | None = None, *, collapse: bool
+) -> list[int]:
+    """Number every node by its position on its path; the lookback counts in these.
+
+    ``known`` are the numbers of an earlier, smaller state of the same tree.
+    """
+    numbers = [] if known is None else known
+    parent, block, kind, level = tree.parent, tree.block, tree.kind, tree.level
+    for node in range(len(numbers), len(tree)):
+        above, last = parent[node], block[node]
+        if above < 0:
+            numbers.append(-_APART)
+            continue
+        number = max(numbers[above], 0)
+        before = block[above]
+        word = kind[last]
+        joins = collapse and word in _RUNS and before >= 0 and kind[before] == word
+        rides = word in _THINKING and not assume.thinking_positions
+        if not (joins or rides or word == SETTINGS):
+            number += 1
+        if before >= 0 and level[before] is not level[last] and not assume.lookback_crosses_levels:
+            number += _APART
+        numbers.append(number)
+    return numbers
+
+
+class SimulatedCache:
+    """Serves calls in time order and says what each would have been charged.
+
+    ``minimum`` tells how long a prefix must be to be cached under a tariff, ``None``
+    where nobody knows; it is asked once per tariff.
+    """
+
+    def __init__(
+        self,
+        tree: PrefixTree,
+        minimum: Callable[[Tariff], int | None],
+        assume: Assumptions | None = None,
+    ) -> None:
+        self.tree = tree
+        self.assume = assume = assume or Assumptions()
+        self._minimum = minimum
+        self._floors: dict[Tariff, int] = {}
+        self._flat: list[int] = []
+        self._runs: list[int] = []
+        #: By entry: readable from, dead from, and the lifetime it restores.
+        self._ready: list[float] = []
+        self._dead: list[float] = []
+        self._lives: list[float] = []
+        #: Entries of the two lifetimes lie side by side where lifetimes are in the key.
+        self._width = 2 if assume.lifetime_in_key else 1
+        self._grace = assume.grace
+        self._reach = assume.lookback
+        self._restores = assume.refresh
+        self._upgrades = assume.remark == "upgrade"
+        self._from_first_token = assume.visible == "first-token"
+        self._hit_rate = {"messages": assume.hit_rate, "batch": assume.batch_hit_rate}
+        self._runs_since: dict[str, float] = {}
+        self._credit = dict.fromkeys(self._hit_rate, 0.0)
+
+    def serve(self, call: Call, breakpoints: Sequence[Breakpoint]) -> Usage:
+        """Charge one call and keep what it leaves behind; raise if the service says no.
+
+        Calls come in time order. Where server tools made the service call itself again,
+        each round is served in turn, with the service's own 5-minute breakpoint on the
+        newest answer, and the sum is charged.
+        """
+        if len(self._flat) < len(self.tree):
+            self._grow()
+        if breakpoints and breakpoints is call.marks and call.refused is not None:
+            raise RejectedError(call.refused)
+        usage = self._serve(call, breakpoints, call.at, call.tip, BREAKPOINTS)
+        if call.rounds and breakpoints and self.assume.server_tool_marks:
+            usage += self._serve_rounds(call, breakpoints)
+        return usage
+
+    def _serve_rounds(self, call: Call, breakpoints: Sequence[Breakpoint]) -> Usage:
+        """Serve the rounds after the first; what each wrote is there for the next."""
+        slots = BREAKPOINTS + (0 if self.assume.server_tool_slot else 1)
+        total, at = Usage(), call.at
+        for node in call.rounds:
+            at += call.first_token_after
+            marks = (*breakpoints, Breakpoint(node, Lifetime.FIVE_MINUTES))
+            round_ = self._serve(call, marks, at, node, slots)
+            total += Usage(round_.uncached, round_.write_5m, round_.write_1h, round_.read)
+        return total
+
+    def _serve(
+        self, call: Call, breakpoints: Sequence[Breakpoint], at: float, tip: int, slots: int
+    ) -> Usage:
+        total = self.tree.tokens[tip] + call.closing
+        floor = self._floors.get(call.tariff)
+        if floor is None:
+            floor = self._floor(call.tariff)
+        marks, long_end, end = self._admit(breakpoints, floor, slots)
+        if not end:
+            return Usage(total, 0, 0, 0, call.output)
+        hit = self._look_back(call, marks, at)
+        read = self.tree.tokens[hit // self._width] if hit >= 0 else 0
+        if not call.failed or self.assume.failed_calls_write:
+            self._keep(call, marks, at, hit, read)
+        long_end = max(long_end, read)
+        end = max(end, read)
+        return Usage(total - end, end - long_end, long_end - read, read, call.output)
+
+    def _admit(
+        self, breakpoints: Sequence[Breakpoint], floor: int, slots: int
+    ) -> tuple[Sequence[Breakpoint], int, int]:
+        """Refuse what the service refuses; drop what is too short to count.
+
+        Returns the breakpoints that do anything, in prompt order, and where the last
+        1-hour one and the last of all stand, in tokens. A longer prefix is a larger
+        node, so prompt order is the order of the nodes.
+        """
+        if len(breakpoints) > slots:
+            raise RejectedError(slot_refusal(len(breakpoints)))
+        tokens, unmarkable = self.tree.tokens, self.tree.unmarkable
+        long_end = end = short = 0
+        before = -1
+        for node, lifetime in breakpoints:
+            if node < before:
+                return self._admit(sorted(breakpoints), floor, slots)
+            if unmarkable[node]:
+                raise RejectedError(target_refusal(self.tree, node))
+            before = node
+            length = tokens[node]
+            if lifetime is not _HOUR:
+                short += 1
+            elif short:
+                raise RejectedError(order_refusal(self.tree, node))
+            if length < floor:
+                breakpoints = [mark for mark in breakpoints if tokens[mark.node] >= floor]
+            elif length >= end:
+                end = length
+                if lifetime is _HOUR:
+                    long_end = length
+        return breakpoints, long_end, end
+
+    def _look_back(self, call: Call, marks: Sequence[Breakpoint], at: float) -> int:
+        """Return the longest live entry within reach of a breakpoint, -1 if none.
+
+        Breakpoints are tried last to first. A walk passes every prefix down to where it
+        stops, so the first entry found is the longest of all.
+        """
+        if self._width > 1:
+            return self._look_back_by_lifetime(call, marks, at)
+        parent, ready, dead = self.tree.parent, self._ready, self._dead
+        place = self._positions(call)
+        alive = at - self._grace
+        for mark in reversed(marks):
+            node = mark[0]
+            stop = place[node] - self._reach
+            while place[node] > stop:
+                if dead[node] > alive and ready[node] <= at:
+                    return node if self._found(call) else -1
+                node = parent[node]
+        return -1
+
+    def _look_back_by_lifetime(self, call: Call, marks: Sequence[Breakpoint], at: float) -> int:
+        """Do the same where a breakpoint finds only entries of its own lifetime."""
+        place = self._positions(call)
+        alive = at - self._grace
+        best = -1
+        for start, lifetime in marks:
+            node, lane = start, int(lifetime is _HOUR)
+            stop = place[start] - self._reach
+            while place[node] > stop:
+                entry = 2 * node + lane
+                if self._dead[entry] > alive and self._ready[entry] <= at:
+                    best = max(best, entry)
+                    break
+                node = self.tree.parent[node]
+        return best if best >= 0 and self._found(call) else -1
+
+    def _found(self, call: Call) -> bool:
+        """Tell whether the service still has what it promised, at the stated hit rate.
+
+        Spread evenly rather than drawn, so that a projection is the same every time.
+        """
+        surface = call.tariff.surface
+        rate = self._hit_rate.get(surface, 1.0)
+        if rate >= 1:
+            return True
+        self._credit[surface] += rate
+        if self._credit[surface] < 1 - 1e-9:
+            return False
+        self._credit[surface] -= 1
+        return True
+
+    def _keep(
+        self, call: Call, marks: Sequence[Breakpoint], at: float, hit: int, read: int
+    ) -> None:
+        """Refresh what was read and write one entry per breakpoint beyond it."""
+        tokens, ready, dead, lives = self.tree.tokens, self._ready, self._dead, self._lives
+        if hit >= 0:
+            self._refresh(hit, at, marks)
+        readable = at + call.first_token_after if self._from_first_token else at
+        for mark in marks:
+            node, lifetime = mark
+            entry = node if self._width == 1 else 2 * node + (lifetime is _HOUR)
+            if tokens[node] > read or hit < 0:
+                if dead[entry] > at:
+                    self._write_again(entry, readable, at, _SECONDS[lifetime])
+                else:
+                    ready[entry] = readable
+                    lives[entry] = seconds = _SECONDS[lifetime]
+                    dead[entry] = at + seconds
+            elif entry != hit:
+                self._touch(entry, mark, at, readable)
+            if self._upgrades and lifetime is _HOUR and tokens[node] <= read:
+                self._lengthen(entry, at)
+        if hit >= 0 and self.assume.refreshed == "all":
+            for node in self.tree.upward(hit // self._width):
+                for entry in range(node * self._width, (node + 1) * self._width):
+                    if dead[entry] > at - self._grace and ready[entry] <= at:
+                        self._refresh(entry, at, marks)
+
+    def _touch(self, entry: int, mark: Breakpoint, at: float, readable: float) -> None:
+        """Do what a breakpoint inside the part that was read does to its own prefix."""
+        if self._dead[entry] > at - self._grace and self._ready[entry] <= at:
+            if self.assume.refreshed != "hit":
+                self._refresh(entry, at, (mark,))
+        elif self.assume.write_inside_read:
+            self._write_again(entry, readable, at, _SECONDS[mark.lifetime])
+
+    def _write_again(self, entry: int, readable: float, at: float, seconds: float) -> None:
+        """Write an entry; one that is alive but not readable yet keeps its better half."""
+        if self._dead[entry] > at:
+            readable = min(readable, self._ready[entry])
+            seconds = max(seconds, self._lives[entry])
+        self._ready[entry] = readable
+        self._lives[entry] = seconds
+        self._dead[entry] = at + seconds
+
+    def _refresh(self, entry: int, at: float, marks: Sequence[Breakpoint]) -> None:
+        """Start an entry's lifetime anew; it never dies earlier than it would have."""
+        seconds = self._lives[entry]
+        if self._restores != "own":
+            reader = self._reader(marks, entry)
+            seconds = reader if self._restores == "reader" else max(seconds, reader)
+            self._lives[entry] = seconds
+        if at + seconds > self._dead[entry]:
+            self._dead[entry] = at + seconds
+
+    def _reader(self, marks: Sequence[Breakpoint], entry: int) -> float:
+        """Return the lifetime of the first breakpoint at or after an entry, in seconds."""
+        node = entry // self._width
+        return next(_SECONDS[lifetime] for start, lifetime in marks if start >= node)
+
+    def _lengthen(self, entry: int, at: float) -> None:
+        """Turn a live 5-minute entry into a 1-hour one."""
+        if self._dead[entry] > at - self._grace:
+            self._lives[entry] = _SECONDS[_HOUR]
+            self._dead[entry] = at + self._lives[entry]
+
+    def _positions(self, call: Call) -> list[int]:
+        """Return the positions that count for one call: by platform, and by its day."""
+        since = self._runs_since.get(call.tariff.platform)
+        if since is None:
+            since = self._runs_since[call.tariff.platform] = self._collapses(call.tariff.platform)
+        return self._runs if since <= call.at or (call.at < DATED_FROM and since < _EVER) else self._flat
+
+    def _collapses(self, platform: str) -> float:
+        """Return from when on a run of tool calls is one position."""
+        if self.assume.collapse_runs != "dated":
+            return _NEVER if self.assume.collapse_runs == "on" else _EVER
+        row = PLATFORMS.get(platform)
+        if row is None or row.collapses_runs_since is None:
+            return _EVER
+        return moment(row.collapses_runs_since)
+
+    def _floor(self, tariff: Tariff) -> int:
+        """Return the shortest prefix that is cached under a tariff."""
+        minimum = self._minimum(tariff)
+        floor = self._floors[tariff] = _UNREACHABLE if minimum is None else max(minimum, 1)
+        return floor
+
+    def _grow(self) -> None:
+        """Make room for prefixes the tree has got since."""
+        positions(self.tree, self.assume, self._flat, collapse=False)
+        positions(self.tree, self.assume, self._runs, collapse=True)
+        more = len(self._flat) * self._width - len(self._dead)
+        self._ready.extend([0.0] * more)
+        self._dead.extend([_NEVER] * more)
+        self._lives.extend([0.0] * more)
+
+    def check(self) -> None:
+        """Assert what always holds; called after each step of stress tests."""
+        assert len(self._flat) == len(self._runs) <= len(self.tree), "one position a node"
+        for entry, dead in enumerate(self._dead):
+            node = entry // self._width
+            if dead == _NEVER:
+                continue
+            assert not self.tree.unmarkable[node], "an entry stands only where a mark may"
+            assert self._lives[entry] in _SECONDS.values(), "an entry has one of two lifetimes"
+            assert self.tree.tokens[node] >= min(self._floors.values()), "no entry is too short"
+        for node, above in enumerate(self.tree.parent[: len(self._flat)]):
+            if above >= 0:
+                assert self._runs[node] <= self._flat[node], "collapsing brings nothing nearer"

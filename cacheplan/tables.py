@@ -1,0 +1,82 @@
+"""Rows as text: aligned for a terminal, or escaped for a page.
+
+Knows strings and nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from html import escape
+
+__all__ = ["aligned", "count", "dollars", "html", "percent", "ratio"]
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Lay out a table in plain text; the first ``left`` columns are words.
+
+    >>> print(aligned(["policy", "cost"], [["automatic", "$1"], ["static", "$20"]]))
+    policy     cost
+    automatic    $1
+    static      $20
+    """
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def html(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Lay out the same table for a notebook; every cell is escaped."""
+
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f'<{tag} style="text-align:{"left" if at < left else "right"}">{escape(cell)}</{tag}>'
+            for at, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
+    return f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def dollars(amount: Decimal | None) -> str:
+    """Write money so that a cent is seen on a small bill and not on a large one.
+
+    >>> dollars(Decimal("0.01234")), dollars(Decimal("1234.5")), dollars(None)
+    ('$0.0123', '$1,234.50', 'unknown')
+    """
+    if amount is None:
+        return "unknown"
+    return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:.4f}"
+
+
+def count(number: int) -> str:
+    """Write a number of tokens or calls.
+
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{number:,}"
+
+
+def ratio(number: float | Decimal | None) -> str:
+    """Write how one cost compares to another.
+
+    >>> ratio(0.12345), ratio(None)
+    ('0.123', '-')
+    """
+    return "-" if number is None else f"{number:.3f}"
+
+
+def percent(number: float | None) -> str:
+    """Write a share.
+
+    >>> percent(0.99437), percent(None)
+    ('99.44 %', '-')
+    """
+    return "-" if number is None else f"{100 * number:.2f} %"

@@ -1,0 +1,97 @@
+"""Calls in time order: what was sent, or is planned to be.
+
+A call is a node of the prefix tree and a time. Everything a policy or the simulator may
+ask about it stands here; how it was read from a file does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
+
+import msgspec
+
+from cacheplan.assumptions import Assumptions
+from cacheplan.prefixes import PrefixTree
+from cacheplan.prices import Tariff
+from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.usage import Usage
+
+__all__ = ["DATED_FROM", "Call", "Workload"]
+
+#: Times below this (2001-09-09) count from a zero of the file's own; above, they are
+#: seconds since 1970 and rules and prices of that day apply.
+DATED_FROM = 1_000_000_000.0
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One prompt at a time. A ``msgspec.Struct`` because logs hold millions."""
+
+    #: When the request starts, in seconds; see ``DATED_FROM``.
+    at: float
+    #: The whole prompt, as a node of the workload's tree.
+    tip: int
+    #: What decides its price besides usage and date: model, platform, surface, speed, geo.
+    tariff: Tariff
+    #: The breakpoints it was sent with, in prompt order, the automatic one included.
+    marks: tuple[Breakpoint, ...] = ()
+    #: The top-level ``cache_control``, which takes a slot even where it falls on a block
+    #: that is marked by hand.
+    automatic: Lifetime | None = None
+    #: Seconds until its response starts; what it writes can be read only from then on.
+    first_token_after: float = 1.0
+    output: int = 0
+    #: Tokens after the last block, which no breakpoint reaches.
+    closing: int = 0
+    #: Where the service called itself again after a server tool answered: the prefixes
+    #: that end with those answers.
+    rounds: tuple[int, ...] = ()
+    #: What the service says to this call as it was sent, if it says no.
+    refused: str | None = None
+    #: True where the recorded response is an error.
+    failed: bool = False
+    #: What the service counted, where the record says so.
+    recorded: Usage | None = None
+    #: Its position in the source, from 0; names a call that has no id.
+    number: int = 0
+    id: str | None = None
+    session: str | None = None
+    label: str | None = None
+    workspace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Calls in time order, with the tree their prompts stand in."""
+
+    tree: PrefixTree
+    #: Sorted by time; calls of one instant stay in the order of the source.
+    calls: Sequence[Call]
+    #: The reading of undocumented behaviour the prompts were taken apart under.
+    assume: Assumptions = field(default_factory=Assumptions)
+    #: Where the prompt lengths come from.
+    tokens_from: Literal["usage", "counted", "estimated"] = "estimated"
+    #: What was left out or had to be taken on trust, in sentences with counts.
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the calls."""
+        return len(self.calls)
+
+    def __iter__(self) -> Iterator[Call]:
+        """Yield the calls in time order."""
+        return iter(self.calls)
+
+    def prompt_tokens(self, call: Call) -> int:
+        """Return how long a call's prompt is."""
+        return self.tree.tokens[call.tip] + call.closing
+
+    def after(self, moment: float) -> Self:
+        """Return the same workload with only the calls from a moment on."""
+        return replace(self, calls=[call for call in self.calls if call.at >= moment])
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first call to the last."""
+        return self.calls[-1].at - self.calls[0].at if self.calls else 0.0
