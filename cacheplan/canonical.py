@@ -12,6 +12,7 @@ shared), so a change of it is a change of ``TAG``:
 * What the user (or the model) wrote as JSON of their own is kept as written, order and
   nulls included: the prompt-caching page (2026-09-26) says that the order of keys in a
   ``tool_use`` breaks a prefix, and a schema is rendered into the prompt just so.
+* A kind nobody here knows is opaque: its members are kept as written, whatever they are.
 * Content given as a string is one text block, for the API reference (2026-11-19) calls
   it shorthand for that; under ``string_form=differs`` it stays a string.
 * Level and role are part of the form, and message boundaries are not: the service joins
@@ -27,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from cacheplan import kinds
 from cacheplan.errors import InputError
 from cacheplan.prompt import Level
 
@@ -64,7 +66,7 @@ def canonical(
         # Most blocks of most logs: plain already, but for the order.
         content = {"text": body["text"], "type": "text"}
     else:
-        content = _guarded(body, string_form)
+        content = _guarded(body, level, string_form)
     return _HEADS[level, role] + encode(content)
 
 
@@ -79,7 +81,9 @@ def digest(form: bytes, key: bytes = b"") -> bytes:
 
 def plain(value: Any, string_form: str = "same") -> Any:
     """Rebuild a typed value without what is not content, keys sorted all the way down."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dict, Mapping)):  # dict first: it is, and asking is quick
         kept = {}
         for key in sorted(value):
             part = value[key]
@@ -109,9 +113,11 @@ def _written_out(owner: Mapping[str, Any], text: str) -> Any:
     return text
 
 
-def _guarded(body: Mapping[str, Any], string_form: str) -> Any:
+def _guarded(body: Mapping[str, Any], level: Level, string_form: str) -> Any:
     """Rebuild a block, or say that it is none: keys that are no text, endless nesting."""
     try:
+        if level is Level.MESSAGES and kinds.opaque(body):
+            return {key: body[key] for key in sorted(body) if key != "cache_control"}
         return plain(body, string_form)
     except (TypeError, RecursionError) as error:
         raise InputError(f"this is not JSON: {error}") from error

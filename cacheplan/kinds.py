@@ -19,6 +19,7 @@ __all__ = [
     "called",
     "deferred",
     "inner",
+    "opaque",
     "refusal",
     "rendered",
     "web",
@@ -107,12 +108,18 @@ INNER: dict[str, tuple[str, ...]] = {
 }
 
 
+def opaque(block: Mapping[str, Any]) -> bool:
+    """Tell whether this is a kind of content block that stands in no table."""
+    kind = block.get("type")
+    return not isinstance(kind, str) or kind not in CONTENT
+
+
 def inner(block: Mapping[str, Any]) -> list[Any]:
     """Return the blocks inside a block; none where it has none or holds plain text."""
     kind = block.get("type")
     found: Any = block
     for key in INNER.get(kind, ("",)) if isinstance(kind, str) else ("",):
-        found = found.get(key) if isinstance(found, Mapping) else None
+        found = found.get(key) if isinstance(found, (dict, Mapping)) else None
     return found if isinstance(found, list) else []
 
 

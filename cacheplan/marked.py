@@ -41,8 +41,8 @@ class Mark(NamedTuple):
         level = _LEVELS[str(self.path[0])]
         if level is not Level.MESSAGES:
             return Place(level=level, index=numbers[0])
-        inner = numbers[2] if len(numbers) > 2 else None  # noqa: PLR2004 -- message, block, inner block
-        return Place(level=level, index=numbers[0], content=numbers[1], inner=inner)
+        content, inner = (*numbers[1:3], None, None)[:2]
+        return Place(level=level, index=numbers[0], content=content, inner=inner)
 
     @property
     def lifetime(self) -> Lifetime | None:
@@ -60,7 +60,7 @@ class Mark(NamedTuple):
     @property
     def typed(self) -> str:
         """The same with the block's type, as in the service's complaints about form."""
-        if self.path[0] == "system":
+        if self.path[0] == "system" or "role" in self.block:
             return self.at
         return f"{self.at}.{self.block.get('type') or 'custom'}"
 
@@ -79,22 +79,24 @@ def marks_of(body: Mapping[str, Any]) -> Iterator[Mark]:
     for index, block in enumerate(() if isinstance(system, str) else list_at(system, ("system",))):
         path: Path = ("system", index)
         yield from _on_block(object_at(block, path), path, kinds.refusal(block))
-    called: set[Any] = set()
+    called: set[str] = set()
     for index, message in enumerate(list_at(body.get("messages"), ("messages",))):
         path = ("messages", index, "content")
         content = object_at(message, path[:2]).get("content")
+        if (control := message.get("cache_control")) is not None:
+            yield Mark(path[:2], message, control, "message", lost=False)
         if not isinstance(content, str):
             yield from _in_message(list_at(content, path), path, called)
 
 
-def _in_message(content: Any, path: Path, called: set[Any]) -> Iterator[Mark]:
+def _in_message(content: Any, path: Path, called: set[str]) -> Iterator[Mark]:
     """Find a message's marks, and note which tools were called by code execution."""
     for index, block in enumerate(content):
         kind = object_at(block, (*path, index)).get("type")
         if "caller" in block and kinds.called(block):
-            called.add(block.get("id"))
-        if "cache_control" in block or kind in _HOLDERS:
-            answers = bool(called) and block.get("tool_use_id") in called
+            called.add(str(block.get("id")))
+        if "cache_control" in block or (isinstance(kind, str) and kind in _HOLDERS):
+            answers = bool(called) and str(block.get("tool_use_id")) in called
             refusal = "called" if answers else kinds.refusal(block)
             yield from _on_block(block, (*path, index), refusal)
 
@@ -136,24 +138,38 @@ def target_of(body: Mapping[str, Any]) -> Path | None:
     """
     messages = list_at(body.get("messages"), ("messages",))
     for index in range(len(messages) - 1, -1, -1):
-        content = object_at(messages[index], ("messages", index)).get("content")
-        if (found := _last(content)) is not None:
+        message = object_at(messages[index], ("messages", index))
+        if message.get("clear_at") == "next_user_message":
+            continue
+        before = messages[index - 1] if index else None
+        if (found := _last(message.get("content"), before)) is not None:
             return ("messages", index, "content", found)
     if (found := _last(body.get("system"))) is not None:
         return ("system", found)
     tools = list_at(body.get("tools"), ("tools",))
     for index in range(len(tools) - 1, -1, -1):
-        if not kinds.deferred(tools[index]):
+        if not kinds.deferred(object_at(tools[index], ("tools", index))):
             return ("tools", index)
     return None
 
 
-def _last(content: Any) -> int | None:
+def _last(content: Any, before: Any = None) -> int | None:
     """Return the index of the last block that takes a mark."""
     if isinstance(content, str):
         return None if kinds.blank(content) else 0
     blocks = list_at(content, ())
     for index in range(len(blocks) - 1, -1, -1):
-        if isinstance(blocks[index], Mapping) and not kinds.refusal(blocks[index]):
+        block = object_at(blocks[index], ())
+        if kinds.rendered(block) and not kinds.refusal(block) and not _unseen(block, before):
             return index
     return None
+
+
+def _unseen(block: Mapping[str, Any], before: Any) -> bool:
+    """Tell whether a block answers a tool that code execution called just before."""
+    answered = block.get("tool_use_id")
+    content = before.get("content") if answered and isinstance(before, Mapping) else None
+    return isinstance(content, list | tuple) and any(
+        isinstance(asked, Mapping) and asked.get("id") == answered and kinds.called(asked)
+        for asked in content
+    )

@@ -152,10 +152,22 @@ def _clean_message(message: Any) -> Any:
     """Return a message without marks, its content a string again where it was one."""
     if not isinstance(message, Mapping):
         return message
-    content = message.get("content")
-    if (string := _string_back(content)) is not content:
-        message = {**message, "content": string}
-    return _clean(message)
+    content = _string_back(message.get("content"))
+    if isinstance(content, list | tuple):
+        content = _unless_same([_clean_block(block) for block in content], content)
+    if content is message.get("content") and "cache_control" not in message:
+        return message
+    clean = {key: part for key, part in message.items() if key != "cache_control"}
+    return clean if "content" not in clean else {**clean, "content": content}
+
+
+def _clean_block(block: Any) -> Any:
+    """Return a block without marks; an opaque one can carry one on its outside only."""
+    if isinstance(block, Mapping) and kinds.opaque(block):
+        if "cache_control" not in block:
+            return block
+        return {key: part for key, part in block.items() if key != "cache_control"}
+    return _clean(block)
 
 
 def _string_back(content: Any) -> Any:
@@ -175,7 +187,7 @@ def _clean(value: Any) -> Any:
     """
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         cleaned = {
             key: part if key in VERBATIM else _clean(part)
             for key, part in value.items()

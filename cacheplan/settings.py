@@ -11,7 +11,7 @@ The model itself is not here either: it parts whole caches, not levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cacheplan import kinds
@@ -85,12 +85,18 @@ def settings(
 
 def images_in(pieces: Iterable[Piece]) -> bool:
     """Tell whether an image stands in these blocks or inside them."""
-    return any(_any(piece.block.body, _is_image) for piece in pieces)
+    return any(
+        piece.block.kind == "image"
+        or (piece.block.kind in kinds.INNER and _within(piece.block.body, _is_image))
+        for piece in pieces
+    )
 
 
 def citations_in(pieces: Iterable[Piece]) -> bool:
     """Tell whether one of these blocks, or a block inside it, has citations on."""
-    return any(_any(piece.block.body, _cites) for piece in pieces)
+    return any(
+        piece.block.kind in kinds.INNER and _within(piece.block.body, _cites) for piece in pieces
+    )
 
 
 def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,11 +199,11 @@ def _digest(level: dict[str, Any], name: str) -> bytes:
     return digest(f"{TAG} {name} ".encode() + encode(plain(level)))
 
 
-def _any(body: Any, test: Any) -> bool:
+def _within(body: Any, test: Callable[[Mapping[str, Any]], bool]) -> bool:
     """Tell whether a block or one inside it passes the test."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, (dict, Mapping)):
         return False
-    return test(body) or any(_any(part, test) for part in kinds.inner(body))
+    return test(body) or any(_within(part, test) for part in kinds.inner(body))
 
 
 def _is_image(block: Mapping[str, Any]) -> bool:

@@ -161,7 +161,8 @@ _DEFERRED = (
 #: By reason: the words, and whether they are the service's. Sources, in order:
 #: anthropics/claude-code#55302; Wei-Shaw/sub2api#225, 2026-01-10 (for kinds beside thinking
 #: inferred, since their types have no ``cache_control`` either); langchain-ai/langchain#34579,
-#: 2026-01-02; Wei-Shaw/sub2api#4990, 2026-07-28; langchain-ai/langchain#34920, 2026-01-29.
+#: 2026-01-02; Wei-Shaw/sub2api#4990, 2026-07-28; langchain-ai/langchain#34920, 2026-01-29;
+#: ax-llm/ax#517, 2026-05-14.
 _BEARERS = {
     "blank": ("{text}: cache_control cannot be set for empty text blocks", True),
     "thinking": ("{typed}.cache_control: Extra inputs are not permitted", True),
@@ -170,6 +171,7 @@ _BEARERS = {
     "called": (_CALLED, True),
     "deferred": (_DEFERRED, True),
     "inner": ("cache_control is not supported at {at}.cache_control", True),
+    "message": ("{at}.cache_control: Extra inputs are not permitted", True),
 }
 
 

@@ -136,7 +136,7 @@ def shown(pieces: Sequence[Piece]) -> list[Piece]:
       (``clear_at``, beta of 2026-08-21).
     """
     start = asked = 0
-    unseen: set[Any] = set()
+    unseen: set[str] = set()
     passing = False
     for at, piece in enumerate(pieces):
         block = piece.block
@@ -145,7 +145,7 @@ def shown(pieces: Sequence[Piece]) -> list[Piece]:
         elif block.role == "user":
             asked = at
         if block.refuses == "called":
-            unseen.add(block.body.get("id"))
+            unseen.add(str(block.body.get("id")))
         passing = passing or block.refuses == "cleared"
     if not (start or unseen or passing):
         return list(pieces)
@@ -155,7 +155,7 @@ def shown(pieces: Sequence[Piece]) -> list[Piece]:
         if at >= start
         and piece.block.refuses != "called"
         and not (piece.block.refuses == "cleared" and at < asked)
-        and not (unseen and piece.block.body.get("tool_use_id") in unseen)
+        and not (unseen and str(piece.block.body.get("tool_use_id")) in unseen)
     ]
 
 
