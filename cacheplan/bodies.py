@@ -22,16 +22,19 @@ from cacheplan.pieces import Piece, lifetime, message_pieces, system_pieces, too
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Level, Lifetime
-from cacheplan.refusals import conflict_refusal, slot_refusal
 from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.strict_json import array, members, value
 from cacheplan.tokens import Count, TokenCounter, closing_tokens, fixed_tokens
+from cacheplan.validity import mismatch_words, number_words
+from cacheplan.wire import shown
 
 __all__ = ["Bodies", "Envelope", "Sent", "place_automatic", "scope_of"]
 
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 #: Decoded blocks that may wait for the counter: enough to keep its threads busy.
 _WAITING: Final = 4096
+#: Why a block takes no mark, where the reason is that it may not be rendered.
+_PASSING: Final = frozenset({"called", "cleared"})
 #: Parts of a body that are read piece by piece rather than decoded whole.
 _HEAVY: Final = frozenset({"tools", "system", "messages"})
 
@@ -70,6 +73,8 @@ class _Part(NamedTuple):
     citations: bool = False
     #: True for a message that a person wrote: not tool results alone.
     human: bool = False
+    #: True where what is rendered depends on the messages around it.
+    entangled: bool = False
     #: The same without thinking blocks, where it has any.
     bare: _Part | None = None
 
@@ -198,6 +203,8 @@ class Bodies:
             if part is None:
                 part = known[key] = self._message(raw, index, look)
             messages.append(part)
+        if any(part.entangled for part in messages):
+            return [self._entangled(raws, look)]
         if look.model is not None and not facts.keeps_thinking(look.model, self._assume):
             _drop_old_thinking(messages)
         return messages
@@ -238,6 +245,9 @@ class Bodies:
             blocks=tuple(blocks),
             marks=tuple((at, piece.mark) for at, piece in enumerate(pieces) if piece.mark),
             answers=tuple(at for at, piece in enumerate(pieces) if _is_answer(piece)),
+            entangled=any(
+                piece.block.kind == "compaction" or piece.block.refuses in _PASSING for piece in pieces
+            ),
             images=images_in(pieces),
             citations=citations_in(pieces),
         )
@@ -353,11 +363,11 @@ def place_automatic(
 ) -> str | None:
     """Add the top-level mark where the service would; return its words if it would not."""
     if len(marks) >= facts.BREAKPOINTS:
-        return slot_refusal(len(marks) + 1)
+        return number_words(len(marks) + 1)
     target = tree.markable(node)
     for marked, lifetime_ in marks:
         if marked == target:
-            return None if lifetime_ is automatic else conflict_refusal(automatic, lifetime_)
+            return None if lifetime_ is automatic else mismatch_words(automatic, lifetime_)
     if target >= 0:
         marks.append(Breakpoint(target, automatic))
     return None
@@ -382,7 +392,7 @@ def _text(outer: Mapping[str, Any], key: str) -> str:
     found = outer.get(key)
     if isinstance(found, str) and found:
         return found
-    raise InputError("missing" if found is None else f"{json_word(found)} is not text", (key,))
+    raise InputError("missing" if found is None else "this is not text", (key,))
 
 
 def _automatic(outer: Mapping[str, Any]) -> Lifetime | None:

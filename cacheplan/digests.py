@@ -85,7 +85,8 @@ class Digests:
             self._known[id] = prompt
         geo = self._word(parts, "inference_geo") or ""
         tariff = Tariff(name, envelope.platform, envelope.surface, speed, geo)
-        return Sent(prompt.tip, tariff, tuple(marks), automatic, 0, refused)
+        closing = self._closing(parts)
+        return Sent(prompt.tip, tariff, tuple(marks), automatic, closing, refused)
 
     def _lay_out(
         self, parts: Mapping[str, msgspec.Raw], envelope: Envelope, name: str, speed: str
@@ -223,6 +224,14 @@ class Digests:
             return None if word is None else Lifetime(word)
         except ValueError as error:
             raise InputError(f'"{word}" is not 5m or 1h', ("automatic",)) from error
+
+    def _closing(self, parts: Mapping[str, msgspec.Raw]) -> int:
+        """Read how many tokens follow the last block, which no breakpoint reaches."""
+        raw = parts.get("closing_tokens")
+        found = 0 if raw is None else value(raw)
+        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+            raise InputError("this is not a number of tokens", ("closing_tokens",))
+        return found
 
     def _word(self, parts: Mapping[str, msgspec.Raw], key: str) -> str | None:
         """Return a member that is text or left out."""

@@ -1,37 +1,25 @@
-"""The service's own words for the breakpoints it does not take.
+"""What the service says to breakpoints given as prefixes.
 
-Each text is the one its users have reported seeing, so that it can be searched for.
+The words are those of ``validity``; here they get the place of a prefix's last block.
 """
 
 from __future__ import annotations
 
-from cacheplan.facts import BREAKPOINTS
 from cacheplan.prefixes import SETTINGS, PrefixTree
-from cacheplan.prompt import Level, Lifetime
+from cacheplan.prompt import Level
+from cacheplan.validity import number_words, order_words
 
-__all__ = ["conflict_refusal", "order_refusal", "place_of", "slot_refusal", "target_refusal"]
+__all__ = ["number_refusal", "order_refusal", "place_of", "target_refusal"]
 
 
-def slot_refusal(found: int) -> str:
+def number_refusal(found: int) -> str:
     """Too many marks."""
-    return f"A maximum of {BREAKPOINTS} blocks with cache_control may be provided. Found {found}."
-
-
-def conflict_refusal(automatic: Lifetime, marked: Lifetime) -> str:
-    """The top-level mark falls on a block marked with another lifetime."""
-    return (
-        f"Top-level cache_control has ttl='{automatic}' but the target block already has"
-        f" cache_control with ttl='{marked}'"
-    )
+    return number_words(found)
 
 
 def order_refusal(tree: PrefixTree, node: int) -> str:
     """A 1-hour mark stands behind a 5-minute one."""
-    return (
-        f"{place_of(tree, node)}.cache_control.ttl: a ttl='1h' cache_control block must not come"
-        " after a ttl='5m' cache_control block. Note that blocks are processed in the following"
-        " order: `tools`, `system`, `messages`."
-    )
+    return order_words(f"{place_of(tree, node)}.cache_control.ttl")
 
 
 def target_refusal(tree: PrefixTree, node: int) -> str:
@@ -58,7 +46,6 @@ def place_of(tree: PrefixTree, node: int) -> str:
         if level is Level.MESSAGES and tree.role[block] == role:
             inner += 1
         else:
-            role, outer, inner = tree.role[block], outer + 1, 0
-        if level is not Level.MESSAGES:
-            role = None
+            outer, inner = outer + 1, 0
+            role = tree.role[block] if level is Level.MESSAGES else None
     return f"{level}.{outer}" + (f".content.{inner}" if level is Level.MESSAGES else "")

@@ -21,7 +21,7 @@ from cacheplan.facts import BREAKPOINTS, PLATFORMS, moment
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
-from cacheplan.refusals import order_refusal, slot_refusal, target_refusal
+from cacheplan.refusals import order_refusal, number_refusal, target_refusal
 from cacheplan.usage import Usage
 from cacheplan.workload import DATED_FROM, Call
 
@@ -154,7 +154,7 @@ class SimulatedCache:
         node, so prompt order is the order of the nodes.
         """
         if len(breakpoints) > slots:
-            raise RejectedError(slot_refusal(len(breakpoints)))
+            raise RejectedError(number_refusal(len(breakpoints)))
         tokens, unmarkable = self.tree.tokens, self.tree.unmarkable
         long_end = end = short = 0
         before = -1

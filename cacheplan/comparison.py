@@ -1,0 +1,211 @@
+"""Every policy on the same calls, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from cacheplan.calibration import Calibration, calibrate
+from cacheplan.policies import BASELINES, Policy
+from cacheplan.prices import Sheet
+from cacheplan.projection import Bill, Projection, project, replay
+from cacheplan.tables import aligned, count, dollars, html, percent, ratio
+from cacheplan.usage import Usage
+from cacheplan.workload import Workload
+
+__all__ = ["Comparison", "compare"]
+
+_HEAD = ("policy", "read", "written 5m", "written 1h", "uncached", "prompt cost", "of uncached", "refused")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What each policy would cost on one workload."""
+
+    calls: int
+    #: Prompt and output tokens, as they would be under any policy.
+    prompt_tokens: int
+    output_tokens: int
+    tokens_from: str
+    projections: tuple[Projection, ...]
+    #: What was billed, where every call carries usage; prompts alone, and everything.
+    billed: tuple[Decimal | None, Decimal | None] | None
+    calibration: Calibration | None
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Projection:
+        """Return one policy's projection."""
+        for projection in self.projections:
+            if projection.policy == name:
+                return projection
+        raise KeyError(name)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Models whose price nobody knows."""
+        return self.projections[0].unpriced if self.projections else ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the shape that ``compare --format json`` prints."""
+        plain = self["uncached"].input_cost
+        return {
+            "workload": {
+                "calls": self.calls,
+                "prompt_tokens": self.prompt_tokens,
+                "output_tokens": self.output_tokens,
+                "tokens_from": self.tokens_from,
+            },
+            "policies": [_policy_json(projection, plain) for projection in self.projections],
+            "bound": None,
+            "bounds": None,
+            "billed": _billed_json(self.billed),
+            "calibration": _calibration_json(self.calibration),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        """Lay the comparison out as a table with what it rests on below."""
+        return "\n".join([aligned(_HEAD, self._rows()), "", *self._footing()])
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        footing = "".join(f"<p>{line}</p>" for line in self._footing())
+        return html(_HEAD, self._rows()) + footing
+
+    def _rows(self) -> list[list[str]]:
+        plain = self["uncached"].input_cost
+        return [
+            [
+                projection.policy,
+                count(projection.usage.read),
+                count(projection.usage.write_5m),
+                count(projection.usage.write_1h),
+                count(projection.usage.uncached),
+                dollars(projection.input_cost),
+                ratio(_share(projection.input_cost, plain)),
+                count(projection.rejected) if projection.rejected else "",
+            ]
+            for projection in self.projections
+        ]
+
+    def _footing(self) -> list[str]:
+        """Say what the numbers rest on."""
+        lines = [
+            f"{count(self.calls)} calls, {count(self.prompt_tokens)} prompt tokens"
+            f" ({self.tokens_from}), {count(self.output_tokens)} output tokens."
+        ]
+        if self.unpriced:
+            lines.append(f"No price is known for {', '.join(self.unpriced)}; see --model, --prices.")
+        if self.billed is not None:
+            lines.append(f"Billed for prompts: {dollars(self.billed[0])}.")
+        if self.calibration is not None:
+            found = self.calibration
+            lines.append(
+                f"Calibration: {count(found.exact)} of {count(found.calls)} recorded calls read"
+                f" what is simulated; the simulated bill is {percent(found.cost_error)} off."
+            )
+        return lines
+
+
+def compare(
+    workload: Workload,
+    sheet: Sheet,
+    policies: Sequence[Policy] = BASELINES,
+    watch: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Project every policy on every call; ``watch`` hears the name of each before it runs."""
+    projections = []
+    for policy in policies:
+        if watch is not None:
+            watch(policy.name)
+        projections.append(project(workload, policy.bind(workload), sheet, policy.name))
+    recorded = any(call.recorded is not None for call in workload)
+    calibration = None
+    if recorded:
+        served = replay(workload, lambda call: call.marks, sheet)
+        calibration = calibrate(workload, served, sheet)
+    return Comparison(
+        calls=len(workload),
+        prompt_tokens=sum(workload.prompt_tokens(call) for call in workload),
+        output_tokens=sum(call.output for call in workload),
+        tokens_from=workload.tokens_from,
+        projections=tuple(projections),
+        billed=_billed(workload, sheet),
+        calibration=calibration,
+        notes=workload.notes,
+    )
+
+
+def _billed(
+    workload: Workload, sheet: Sheet
+) -> tuple[Decimal | None, Decimal | None] | None:
+    """Price the recorded usage, where every call has one."""
+    bill = Bill(sheet)
+    for call in workload:
+        if call.recorded is None:
+            return None
+        bill.add(call.recorded, call.tariff, call.at)
+    cost, input_cost = bill.costs()
+    return input_cost, cost
+
+
+def _policy_json(projection: Projection, plain: Decimal | None) -> dict[str, Any]:
+    return {
+        "name": projection.policy,
+        "usage": usage_json(projection.usage),
+        "input_cost_usd": _number(projection.input_cost),
+        "cost_usd": _number(projection.cost),
+        "ratio_to_uncached": _number(_share(projection.input_cost, plain)),
+        "ratio_to_bound": None,
+        "rejected": projection.rejected,
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, int]:
+    """Return the five counters by the names that the contract gives them."""
+    return {
+        "read": usage.read,
+        "write_5m": usage.write_5m,
+        "write_1h": usage.write_1h,
+        "uncached": usage.uncached,
+        "output": usage.output,
+    }
+
+
+def _billed_json(billed: tuple[Decimal | None, Decimal | None] | None) -> dict[str, Any] | None:
+    if billed is None:
+        return None
+    return {"input_cost_usd": _number(billed[0]), "cost_usd": _number(billed[1])}
+
+
+def _calibration_json(found: Calibration | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "calls": found.calls,
+        "exact": found.exact,
+        "cost_error": found.cost_error,
+        "groups": [
+            {
+                "kind": group.kind,
+                "calls": group.calls,
+                "exact": group.exact,
+                "more": group.more,
+                "less": group.less,
+                "cost_error": group.cost_error,
+            }
+            for group in found.groups
+        ],
+        "causes": [{"cause": cause, "calls": calls} for cause, calls in found.causes()],
+    }
+
+
+def _share(part: Decimal | None, whole: Decimal | None) -> Decimal | None:
+    """Return part / whole where both are known and there is a whole."""
+    return None if part is None or not whole else part / whole
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)

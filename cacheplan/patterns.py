@@ -1,0 +1,101 @@
+"""What changing text looks like: dates, ids, counters; and text with nothing left to read.
+
+A pattern only gives a name to a difference that was found by comparing; on its own it is
+a hint, since a date may well be part of a fixed example.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+__all__ = ["PATTERNS", "Match", "first_difference", "name_at", "shape", "volatile"]
+
+#: By name, the most telling first: at one place the first that matches names it.
+PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("UUID", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)),
+    (
+        "date and time",
+        re.compile(
+            r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
+        ),
+    ),
+    ("date", re.compile(r"\b(?:\d{4}[-/]\d\d[-/]\d\d|\d\d?[./]\d\d?[./]\d{4})(?!\d)")),
+    (
+        "date",
+        re.compile(
+            r"\b(?:(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,? )?"
+            r"(?:(?:\d\d? )?(?:January|February|March|April|May|June|July|August|September"
+            r"|October|November|December)(?: \d\d?)?,? \d{4})\b"
+        ),
+    ),
+    ("time", re.compile(r"\b\d\d?:\d\d(?::\d\d)?(?: ?[AaPp]\.?[Mm]\.?)?\b")),
+    ("URL", re.compile(r"\bhttps?://[^\s\"'<>]+")),
+    ("session or request id", re.compile(r"\b[a-z]{2,12}_[0-9A-Za-z]{12,}\b")),
+    ("hash", re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,64}\b")),
+    ("timestamp", re.compile(r"\b1[5-9]\d{8}(?:\d{3})?\b")),
+    ("path", re.compile(r"(?<![\w/])(?:/[\w.-]+){2,}|\b[A-Z]:\\[\w.\\-]+")),
+    ("number", re.compile(r"\b\d+(?:[.,]\d+)*\b")),
+)
+
+#: Names that by themselves suggest a part which differs on every call.
+_EVERY_CALL: Final = frozenset({"UUID", "date and time", "time", "timestamp", "session or request id"})
+_LETTER: Final = re.compile(r"[^\W\d_]")
+_DIGIT: Final = re.compile(r"\d")
+
+
+class Match(NamedTuple):
+    """A stretch of text that has a name."""
+
+    name: str
+    start: int
+    end: int
+
+
+def name_at(text: str, offset: int) -> Match | None:
+    """Return the named stretch that covers an offset.
+
+    >>> name_at("Today is 2026-11-21.", 17)
+    Match(name='date', start=9, end=19)
+    """
+    start = max(offset - 200, 0)
+    for name, pattern in PATTERNS:
+        for found in pattern.finditer(text, start, offset + 200):
+            if found.start() <= offset <= found.end():
+                return Match(name, found.start(), found.end())
+    return None
+
+
+def volatile(text: str) -> Iterator[Match]:
+    """Yield what looks as if it were made anew for every call."""
+    for name, pattern in PATTERNS:
+        if name in _EVERY_CALL:
+            for found in pattern.finditer(text):
+                yield Match(name, found.start(), found.end())
+
+
+def first_difference(before: str, after: str) -> int:
+    """Return the first offset at which two texts differ, their common length if none does.
+
+    >>> first_difference("abcd", "abXd"), first_difference("ab", "abc")
+    (2, 2)
+    """
+    low, high = 0, min(len(before), len(after))
+    # Slices compare at memory speed, so the place is found by halving.
+    while low < high:
+        middle = (low + high + 1) // 2
+        if before[low:middle] == after[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def shape(text: str) -> str:
+    """Redact text to its shape: what it looks like, and nothing of what it says.
+
+    >>> shape("Call Anna at 10:30!")
+    'aaaa aaaa aa 99:99!'
+    """
+    return _DIGIT.sub("9", _LETTER.sub("a", text))
