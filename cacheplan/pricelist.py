@@ -196,7 +196,7 @@ def _read_row(row: object) -> Row:
     if not isinstance(model, str) or not model:
         raise InputError("the id of a model is missing", ("model",))
     speed = row.get("speed", "standard")
-    if speed not in {"standard", "fast"}:
+    if speed not in ("standard", "fast"):
         raise InputError(f'"{speed}" is not standard or fast', ("speed",))
     from_date, until = _day(row, "from"), _day(row, "until")
     if from_date and until and moment(until) <= moment(from_date):
@@ -217,7 +217,7 @@ def _read_row(row: object) -> Row:
 
 def _price(row: Mapping[str, object], name: str) -> Decimal:
     """Read dollars per million tokens, as a number or as text."""
-    key = "input" if name == "uncached" and "uncached" not in row else name
+    key = "input" if name == "uncached" and row.get("uncached") is None else name
     value = row.get(key)
     if value is None:
         raise InputError("the price per million tokens is missing", (name,))
@@ -245,7 +245,7 @@ def _day(row: Mapping[str, object], key: str) -> str | None:
         return None
     try:
         moment(str(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InputError(f'"{value}" is not a date such as 2026-10-07', (key,)) from None
     return str(value)
 
@@ -256,8 +256,8 @@ def _platforms(row: Mapping[str, object]) -> tuple[str, ...]:
     value = row.get(key)
     if value is None:
         return _EVERYWHERE
-    names = value if isinstance(value, list) else [value]
+    names = value if isinstance(value, list) and value else [value]
     for name in names:
-        if name not in PLATFORMS:
+        if not isinstance(name, str) or name not in PLATFORMS:
             raise InputError(f'"{name}" is not {" or ".join(PLATFORMS)}', (key,))
     return tuple(names)
