@@ -209,6 +209,13 @@ class Bodies:
             _drop_old_thinking(messages)
         return messages
 
+    def _entangled(self, raws: list[msgspec.Raw], look: _Look) -> _Part:
+        """Read messages that change what is rendered of one another, all at once."""
+        pieces: list[Piece] = []
+        for index, raw in enumerate(raws):
+            pieces += message_pieces(value(raw), index, self._assume)
+        return self._part(shown(pieces), look)
+
     def _message(
         self, raw: msgspec.Raw, index: int, look: _Look) -> _Part:
         """Read a message that was never seen."""

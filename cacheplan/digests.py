@@ -55,7 +55,7 @@ class _Prompt(NamedTuple):
     scope: Scope
     gates: Settings
     #: Blocks in all, and blocks before the messages.
-    count: int
+    length: int
     head: int
     images: bool
 
@@ -105,7 +105,7 @@ class Digests:
         if earlier is None:
             earlier = _Prompt(self.tree.root(scope), scope, gates, 0, 0, images)
         tip, head = self._extend(earlier, gates, blocks)
-        return _Prompt(tip, scope, gates, earlier.count + len(blocks), head, images)
+        return _Prompt(tip, scope, gates, earlier.length + len(blocks), head, images)
 
     def _extend(
         self, earlier: _Prompt, gates: Settings, blocks: Sequence[int]
@@ -200,15 +200,15 @@ class Digests:
             raise error.within("marks") from error
         marks = []
         for at, mark in enumerate(found):
-            if not 0 <= mark.block < prompt.count:
-                what = f"{mark.block} is not one of the prompt's {prompt.count} blocks"
+            if not 0 <= mark.block < prompt.length:
+                what = f"{mark.block} is not one of the prompt's {prompt.length} blocks"
                 raise InputError(what, ("marks", at, "block"))
             marks.append(Breakpoint(self._node_at(prompt, mark.block), Lifetime(mark.ttl)))
         return sorted(marks)
 
     def _node_at(self, prompt: _Prompt, index: int) -> int:
         """Return the prefix that ends with a block, walking up from the nearer end."""
-        tree, node, above = self.tree, prompt.tip, prompt.count - 1 - index
+        tree, node, above = self.tree, prompt.tip, prompt.length - 1 - index
         if index < prompt.head:
             node = max(tree.system_end[node], tree.tools_end[node])
             above = prompt.head - 1 - index
