@@ -16,7 +16,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
-from cacheplan.facts import PLATFORMS
+from cacheplan.facts import MESSAGE_FRAME, PLATFORMS
 from cacheplan.lengths import settle
 from cacheplan.planned import Planned, expand, planned
 from cacheplan.prefixes import PrefixTree
@@ -58,6 +58,7 @@ class Intake:
         seed: int = 0,
     ) -> None:
         self.tree = PrefixTree()
+        self.tree.turn = MESSAGE_FRAME
         self.assume = assume or Assumptions()
         self._counter = counter
         self._model = model

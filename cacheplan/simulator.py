@@ -17,13 +17,13 @@ from collections.abc import Callable, Sequence
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import RejectedError
-from cacheplan.facts import BREAKPOINTS, PLATFORMS, moment
+from cacheplan.facts import BREAKPOINTS, FIRST_DATE, PLATFORMS, moment
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
-from cacheplan.refusals import order_refusal, number_refusal, target_refusal
+from cacheplan.refusals import number_refusal, order_refusal, target_refusal
 from cacheplan.usage import Usage
-from cacheplan.workload import DATED_FROM, Call
+from cacheplan.workload import Call
 
 __all__ = ["SimulatedCache", "positions"]
 
@@ -93,6 +93,7 @@ class SimulatedCache:
         self._grace = assume.grace
         self._reach = assume.lookback
         self._restores = assume.refresh
+        self._refreshes_all = assume.refreshed == "all"
         self._upgrades = assume.remark == "upgrade"
         self._from_first_token = assume.visible == "first-token"
         self._hit_rate = {"messages": assume.hit_rate, "batch": assume.batch_hit_rate}
@@ -250,11 +251,15 @@ class SimulatedCache:
                 self._touch(entry, mark, at, readable)
             if self._upgrades and lifetime is _HOUR and tokens[node] <= read:
                 self._lengthen(entry, at)
-        if hit >= 0 and self.assume.refreshed == "all":
-            for node in self.tree.upward(hit // self._width):
-                for entry in range(node * self._width, (node + 1) * self._width):
-                    if dead[entry] > at - self._grace and ready[entry] <= at:
-                        self._refresh(entry, at, marks)
+        if self._refreshes_all and hit >= 0:
+            self._refresh_below(hit, at, marks)
+
+    def _refresh_below(self, hit: int, at: float, marks: Sequence[Breakpoint]) -> None:
+        """Refresh every live entry under the one that was hit."""
+        for node in self.tree.upward(hit // self._width):
+            for entry in range(node * self._width, (node + 1) * self._width):
+                if self._dead[entry] > at - self._grace and self._ready[entry] <= at:
+                    self._refresh(entry, at, marks)
 
     def _touch(self, entry: int, mark: Breakpoint, at: float, readable: float) -> None:
         """Do what a breakpoint inside the part that was read does to its own prefix."""
@@ -280,8 +285,7 @@ class SimulatedCache:
             reader = self._reader(marks, entry)
             seconds = reader if self._restores == "reader" else max(seconds, reader)
             self._lives[entry] = seconds
-        if at + seconds > self._dead[entry]:
-            self._dead[entry] = at + seconds
+        self._dead[entry] = max(self._dead[entry], at + seconds)
 
     def _reader(self, marks: Sequence[Breakpoint], entry: int) -> float:
         """Return the lifetime of the first breakpoint at or after an entry, in seconds."""
@@ -299,7 +303,11 @@ class SimulatedCache:
         since = self._runs_since.get(call.tariff.platform)
         if since is None:
             since = self._runs_since[call.tariff.platform] = self._collapses(call.tariff.platform)
-        return self._runs if since <= call.at or (call.at < DATED_FROM and since < _EVER) else self._flat
+        return (
+            self._runs
+            if since <= call.at or (call.at < FIRST_DATE and since < _EVER)
+            else self._flat
+        )
 
     def _collapses(self, platform: str) -> float:
         """Return from when on a run of tool calls is one position."""

@@ -18,17 +18,13 @@ from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.usage import Usage
 
-__all__ = ["DATED_FROM", "Call", "Workload"]
-
-#: Times below this (2001-09-09) count from a zero of the file's own; above, they are
-#: seconds since 1970 and rules and prices of that day apply.
-DATED_FROM = 1_000_000_000.0
+__all__ = ["Call", "Workload"]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One prompt at a time. A ``msgspec.Struct`` because logs hold millions."""
 
-    #: When the request starts, in seconds; see ``DATED_FROM``.
+    #: When the request starts, in seconds; see ``facts.FIRST_DATE``.
     at: float
     #: The whole prompt, as a node of the workload's tree.
     tip: int
