@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from fractions import Fraction
 from typing import Literal
 
 import pytest
@@ -304,6 +306,25 @@ def test_an_image_fits_its_tier(width: int, height: int, tier: Literal["standard
     most = {"standard": 1568, "high": 4784}[tier]
     assert 1 <= tokens <= min(most, -(-width // 28) * -(-height // 28))
     assert tokens == image_tokens(height, width, tier)
+
+
+def largest_fit(width: int, height: int, longest: int, most: int) -> int:
+    """Try every long edge from the top; the short one is rounded to the nearest pixel."""
+    large, small = max(width, height), min(width, height)
+    for edge in range(min(large, longest), 0, -1):
+        side = max(1, math.floor(Fraction(edge * small, large) + Fraction(1, 2)))
+        patches = math.ceil(edge / 28) * math.ceil(side / 28)
+        if patches <= most:
+            return patches
+    raise AssertionError
+
+
+@given(sides, sides)
+@example(1716, 1398)
+def test_an_image_is_shrunk_to_the_largest_size_that_fits(width: int, height: int) -> None:
+    """Trying every size from the top finds the same one."""
+    assert image_tokens(width, height, "standard") == largest_fit(width, height, 1568, 1568)
+    assert image_tokens(width, height, "high") == largest_fit(width, height, 2576, 4784)
 
 
 @given(st.integers(1, 10_000))

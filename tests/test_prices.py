@@ -156,6 +156,13 @@ def test_a_call_without_a_date_is_priced_as_of_today(
     assert SHEET.rate(tariff, at, prompt) == SHEET.rate(tariff, TODAY, prompt)
 
 
+def test_a_billion_seconds_is_a_date() -> None:
+    """From 2001 on a number is a day, and the price of that day is the oldest known."""
+    tariff = Tariff("claude-sonnet-5-5")
+    assert per_mtok(tariff, 1e9) == dollars("2 2.5 4 0.2 10")
+    assert per_mtok(tariff, 1e9 - 1) == dollars("2 2.5 4 0.1 10")
+
+
 @pytest.mark.parametrize(
     ("model", "day", "prices"),
     [
@@ -477,6 +484,14 @@ def test_a_minimum_comes_from_the_switch_then_the_user_then_the_facts(
         assert SHEET.minimum(name, platform, DEFAULT) == minimum(row, platform, DEFAULT)
         assert sheet.minimum(name, platform, DEFAULT) == 333
         assert sheet.minimum(name, platform, assumed) == 222
+
+
+def test_a_users_minimum_holds_on_its_platforms_and_the_last_one_wins() -> None:
+    """As with prices: a row is for the platforms it names, and a later row is the later word."""
+    rows = [{**OWN, "minimum": tokens, "platform": "aws"} for tokens in (100, 200)]
+    sheet = SHEET.override(rows)
+    assert sheet.minimum("claude-next", "aws", DEFAULT) == 200
+    assert sheet.minimum("claude-next", "bedrock", DEFAULT) is None
 
 
 def test_a_switch_sets_the_minimum_of_a_model_nobody_knows() -> None:
