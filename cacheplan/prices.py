@@ -121,10 +121,10 @@ class Sheet:
     """A price list: the shipped rows, and over them the user's own.
 
     >>> call = Tariff("claude-haiku-5-5")
-    >>> Sheet.default().cost(Usage(uncached=100_000), call, None)
-    Decimal('0.0100000')
-    >>> Sheet.default().cost(Usage(uncached=100_001), call, None)
-    Decimal('0.0500005')
+    >>> print(Sheet.default().cost(Usage(uncached=100_000), call, None).normalize())
+    0.01
+    >>> print(Sheet.default().cost(Usage(uncached=100_001), call, None).normalize())
+    0.0500005
     """
 
     shipped: tuple[Row, ...] = ROWS
