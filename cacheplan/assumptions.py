@@ -3,8 +3,8 @@
 Each field of ``Assumptions`` is one open question, with the answers it may take, the
 one taken by default, and the evidence for that. This module knows no model, no price
 and no behaviour: what a switch *does* stands where it is read. Documentation named
-below was read on the date beside it; "recorded usage" is 28,600 real calls of
-2026-07 whose billed counters were compared with what each answer predicts.
+below was read on the date beside it; "recorded usage" is 28,600 calls of 2026 whose
+billed counters were compared with what each answer predicts.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Assumptions:
         allowed=("own", "reader", "longer"),
         question="Which lifetime does a read restore: the entry's own, that of the"
         " breakpoint which read it, or the longer of the two?",
-        evidence="Recorded usage: a 5m-marked call read a 1h entry at 314 s and 395 s,"
-        " and the entry lived on as a 1h one. The prompt-caching page (2026-09-26)"
-        " says only that a read refreshes.",
+        evidence="Recorded usage: 5m-marked calls still read a 1h entry 314 s and 395 s"
+        " after its last use. The prompt-caching page (2026-09-26) says only that a read"
+        " refreshes.",
     )
     remark: Literal["keep", "upgrade"] = _switch(
         default="keep",

@@ -125,7 +125,7 @@ class Model:
     #: Other ids of the same snapshot.
     aliases: tuple[str, ...] = ()
     #: ``output_config.effort`` where the call names none: writing it out changes no key.
-    #: Empty for models without the parameter.
+    #: Empty without the parameter; stated nowhere, so assumed, for 4.5 to 4.7 and Mythos.
     effort: str = "high"
     #: Whether a new human turn leaves old thinking blocks in the prompt.
     keeps_thinking: bool = True
