@@ -132,7 +132,9 @@ def message_pieces(message: Any, index: int, assume: Assumptions) -> list[Piece]
             spot = Spot(Level.MESSAGES, role, refuses, place, path)
             pieces.append(_piece(block, kind, spot, assume))
     if role == "system" and message.get("output_config"):
-        pieces.append(_effort(message["output_config"], index, assume))
+        behind = 1 if isinstance(content, str) else len(content or ())
+        place = _place(Level.MESSAGES, index, behind)
+        pieces.append(_effort(message["output_config"], place, assume))
     return pieces
 
 
@@ -182,15 +184,15 @@ def _string(text: str, spot: Spot, assume: Assumptions) -> Piece:
     return Piece(block, spot.place, None)
 
 
-def _effort(settings: Any, index: int, assume: Assumptions) -> Piece:
+def _effort(settings: Any, place: Place, assume: Assumptions) -> Piece:
     """Make the piece for a system message's own ``output_config``.
 
     It holds from here on, so whatever follows has another prefix; a block of its own
-    that takes no mark says just that.
+    behind the message's others, which takes no mark, says just that.
     """
-    path = ("messages", index, "output_config")
+    path = ("messages", place.index, "output_config")
     body = {"type": "output_config", **object_at(settings, path)}
-    spot = Spot(Level.MESSAGES, "system", "effort", _place(Level.MESSAGES, index), path)
+    spot = Spot(Level.MESSAGES, "system", "effort", place, path)
     return _piece(body, "output_config", spot, assume)
 
 

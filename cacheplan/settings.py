@@ -18,7 +18,7 @@ from cacheplan import kinds
 from cacheplan.assumptions import Assumptions
 from cacheplan.canonical import digest, encode, plain
 from cacheplan.facts import Model
-from cacheplan.pieces import Piece
+from cacheplan.pieces import Piece, list_at
 
 __all__ = ["PARAMETERS", "Settings", "citations_in", "images_in", "settings"]
 
@@ -106,14 +106,15 @@ def _tools(body: Mapping[str, Any]) -> dict[str, Any]:
     that promises no reads. A server's tools are listed by the service, so the server is
     all a body says of them; its token is who asks, not what it offers.
     """
-    tools = body.get("tools")
-    late = [tool for tool in tools or () if isinstance(tool, Mapping) and kinds.deferred(tool)]
-    servers = [
+    tools = list_at(body.get("tools"), ("tools",))
+    servers = list_at(body.get("mcp_servers"), ("mcp_servers",))
+    late = [tool for tool in tools if isinstance(tool, Mapping) and kinds.deferred(tool)]
+    asked = [
         {key: part for key, part in server.items() if key != "authorization_token"}
-        for server in body.get("mcp_servers") or ()
+        for server in servers
         if isinstance(server, Mapping)
     ]
-    return _given("deferred", late) | _given("mcp_servers", servers)
+    return _given("deferred", late) | _given("mcp_servers", asked)
 
 
 def _messages(body: Mapping[str, Any], *, images: bool) -> dict[str, Any]:

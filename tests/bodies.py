@@ -10,12 +10,14 @@ draws breakpoints that the service takes, and ``places(body)`` all that carry on
 from __future__ import annotations
 
 import base64
+import functools
 from typing import Any
+
+from hypothesis import strategies as st
 
 from cacheplan import wire
 from cacheplan.assumptions import Assumptions
 from cacheplan.prompt import Lifetime, Place
-from hypothesis import strategies as st
 
 __all__ = ["MODELS", "blocks", "bodies", "lawful", "own_json", "places", "texts"]
 
@@ -45,6 +47,8 @@ own_json = st.dictionaries(
 controls = st.sampled_from(
     [
         None,
+        None,
+        None,
         {"type": "ephemeral"},
         {"type": "ephemeral", "ttl": "5m"},
         {"ttl": "1h", "type": "ephemeral"},
@@ -53,23 +57,23 @@ controls = st.sampled_from(
 )
 
 
-@st.composite
 def _fixed(
-    draw: st.DrawFn, fields: dict[str, Any], *, marked: bool, optional: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Draw an object of these fields in any order, with a mark now and then."""
-    chosen = dict(fields)
-    for name, values in (optional or {}).items():
-        if draw(st.booleans()):
-            chosen[name] = values
-    if marked and draw(st.integers(0, 3)) == 0:
-        chosen["cache_control"] = controls
-    names = draw(st.permutations(sorted(chosen)))
-    drawn = {}
-    for name in names:
-        value = chosen[name]
-        drawn[name] = draw(value) if isinstance(value, st.SearchStrategy) else value
-    return drawn
+    fields: dict[str, Any], *, marked: bool, optional: dict[str, Any] | None = None
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw an object of these fields, forwards or backwards, with a mark now and then."""
+    more = dict(optional or {}) | ({"cache_control": controls} if marked else {})
+    given = {
+        name: value if isinstance(value, st.SearchStrategy) else st.just(value)
+        for name, value in fields.items()
+    }
+    drawn = st.fixed_dictionaries(given, optional=more)
+    return st.tuples(drawn, st.booleans()).map(_turned)
+
+
+def _turned(drawn: tuple[dict[str, Any], bool]) -> dict[str, Any]:
+    """Turn the keys of an object around, or leave them."""
+    fields, backwards = drawn
+    return dict(reversed(fields.items())) if backwards else fields
 
 
 ids = st.sampled_from(["toolu_1", "toolu_2", "srvtoolu_3"])
@@ -78,12 +82,14 @@ callers = st.sampled_from(
 )
 
 
+@functools.cache
 def _text(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a text block."""
     cited = {"citations": st.sampled_from([None, [{"type": "char_location", "cited_text": "x"}]])}
     return _fixed({"type": "text", "text": texts}, marked=marked, optional=cited)
 
 
+@functools.cache
 def _image(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw an image."""
     source = st.sampled_from(
@@ -96,6 +102,7 @@ def _image(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     return _fixed({"type": "image", "source": source}, marked=marked)
 
 
+@functools.cache
 def _document(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a document of any source, cited or not."""
     source = st.one_of(
@@ -110,6 +117,7 @@ def _document(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     return _fixed({"type": "document", "source": source}, marked=marked, optional=optional)
 
 
+@functools.cache
 def _search_result(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a search result."""
     fields = {
@@ -121,6 +129,7 @@ def _search_result(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     return _fixed(fields, marked=marked, optional={"citations": st.just({"enabled": True})})
 
 
+@functools.cache
 def _tool_result(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a tool's result: nothing, a string, or blocks."""
     inner = st.one_of(
@@ -139,12 +148,14 @@ def _tool_result(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     return _fixed(fields, marked=marked, optional=optional)
 
 
+@functools.cache
 def _use(kind: str, *, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw the use of a tool, with arguments whose order counts."""
     fields = {"type": kind, "id": ids, "name": "t", "input": own_json}
     return _fixed(fields, marked=marked, optional={"caller": callers})
 
 
+@functools.cache
 def _outcome(kind: str, *, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw what a server tool answered."""
     content = st.sampled_from(
@@ -170,6 +181,7 @@ OUTCOMES = (
 )
 
 
+@functools.cache
 def _users(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a block of a user message."""
     return st.one_of(
@@ -183,6 +195,7 @@ def _users(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@functools.cache
 def _assistants(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a block of an assistant message."""
     return st.one_of(
@@ -199,6 +212,7 @@ def _assistants(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+@functools.cache
 def _systems(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a block of a mid-conversation system message."""
     named = {"type": "tool_reference", "name": "t"}
@@ -215,21 +229,23 @@ def blocks(role: str, *, marked: bool = False) -> st.SearchStrategy[dict[str, An
     return {"user": _users, "assistant": _assistants, "system": _systems}[role](marked=marked)
 
 
-@st.composite
-def _messages(draw: st.DrawFn, *, marked: bool) -> dict[str, Any]:
+@functools.cache
+def _messages(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw one message, its content a string or a list."""
-    role = draw(st.sampled_from(["user", "user", "assistant", "assistant", "system"]))
-    content = draw(st.one_of(texts, st.lists(blocks(role, marked=marked), max_size=4)))
-    message: dict[str, Any] = {"role": role, "content": content}
-    if role == "system":
-        message |= draw(
-            st.sampled_from(
-                [{}, {"clear_at": "next_user_message"}, {"output_config": {"effort": "low"}}]
-            )
-        )
-    return message
+    turns = []
+    for role in ("user", "assistant", "system"):
+        content = st.one_of(texts, st.lists(blocks(role, marked=marked), max_size=4))
+        turns.append(st.fixed_dictionaries({"role": st.just(role), "content": content}))
+    extras: list[dict[str, Any]] = [
+        {"clear_at": "next_user_message"},
+        {"output_config": {"effort": "low"}},
+        {"output_config": {}},
+    ]
+    special = st.tuples(turns[2], st.sampled_from(extras)).map(lambda pair: pair[0] | pair[1])
+    return st.one_of(*turns, special)
 
 
+@functools.cache
 def _tools(*, marked: bool) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a tool definition: one's own, the service's, a server's."""
     late = {"defer_loading": st.booleans()}
@@ -256,17 +272,19 @@ _PARAMETERS: dict[str, Any] = {
 }
 
 
-@st.composite
-def bodies(draw: st.DrawFn, *, marked: bool = False) -> dict[str, Any]:
+@functools.cache
+def bodies(*, marked: bool = False) -> st.SearchStrategy[dict[str, Any]]:
     """Draw a whole body."""
-    system = st.one_of(texts, st.lists(_text(marked=marked), max_size=3))
     fields: dict[str, Any] = {
         "model": st.sampled_from(MODELS),
         "max_tokens": 1024,
         "messages": st.lists(_messages(marked=marked), max_size=5),
     }
-    optional = {"system": system, "tools": st.lists(_tools(marked=marked), max_size=4)}
-    return draw(_fixed(fields, marked=marked, optional=optional | _PARAMETERS))
+    optional = {
+        "system": st.one_of(texts, st.lists(_text(marked=marked), max_size=3)),
+        "tools": st.lists(_tools(marked=marked), max_size=4),
+    }
+    return _fixed(fields, marked=marked, optional=optional | _PARAMETERS)
 
 
 def places(body: dict[str, Any]) -> list[Place]:
@@ -282,8 +300,11 @@ def places(body: dict[str, Any]) -> list[Place]:
 def lawful(draw: st.DrawFn, body: dict[str, Any]) -> list[tuple[Place, Lifetime]]:
     """Draw breakpoints for a body without marks: four at most, 1h before 5m."""
     free = places(body)
-    count = draw(st.integers(0, min(4, len(free))))
-    picked = sorted(draw(st.permutations(range(len(free))))[:count])
+    picked: list[int] = []
+    if free:
+        which = st.integers(0, len(free) - 1)
+        picked = sorted(draw(st.lists(which, max_size=4, unique=True)))
+    count = len(picked)
     hours = draw(st.integers(0, count))
     lifetimes = [Lifetime.ONE_HOUR] * hours + [Lifetime.FIVE_MINUTES] * (count - hours)
     return [(free[at], lifetime) for at, lifetime in zip(picked, lifetimes, strict=True)]
