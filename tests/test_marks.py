@@ -47,7 +47,7 @@ def stripped(value: Any, opaque: bool = False) -> Any:
 
 
 class TestMark:
-    """ "`mark` changes only `cache_control` keys, never touches the caller's object, is
+    """The issue: "`mark` changes only `cache_control` keys, never touches the caller's object, is
     idempotent."
     """
 
@@ -211,7 +211,7 @@ class TestMark:
 
 
 class TestUnmark:
-    """ "unmark(mark(b)) == unmark(b)"."""
+    """The issue: "unmark(mark(b)) == unmark(b)"."""
 
     @given(st.data())
     def test_unmark_undoes_mark(self, data: st.DataObject) -> None:
