@@ -281,13 +281,14 @@ class Assumptions:
         question="Is the cost of a call rounded?",
         evidence="Undocumented; cost reports return fractions of a cent.",
     )
-    isolation: Literal["dated", "workspace", "organization"] = _switch(
-        default="dated",
-        allowed=("dated", "workspace", "organization"),
-        question="Do calls share entries within a workspace or an organization?",
-        evidence="Prompt-caching page, 2026-09-26: workspace on the Claude API, Claude"
-        " Platform on AWS and Foundry since 2026-02-05; organization on Bedrock and"
-        " Google Cloud.",
+    isolation: Literal["workspace", "dated", "organization"] = _switch(
+        default="workspace",
+        allowed=("workspace", "dated", "organization"),
+        question="Do calls of two workspaces share entries? dated: as the platform did on"
+        " the day.",
+        evidence="Prompt-caching page, 2026-09-26: workspaces are apart on the Claude API,"
+        " Claude Platform on AWS and Foundry since 2026-02-05; on Bedrock and Google Cloud"
+        " an organization shares. A log that names workspaces is taken at its word.",
     )
     partial_bodies: Literal["skip", "keep"] = _switch(
         default="skip",

@@ -393,7 +393,8 @@ def test_entries_are_shared_within_what_the_platform_says(
     platform: str, at: float | None, within: str
 ) -> None:
     """Workspaces part entries on three platforms, since 2026-02-05; a switch outranks it."""
-    assert isolation(platform, at, DEFAULT) == within
+    assert isolation(platform, at, DEFAULT) == "workspace"
+    assert isolation(platform, at, Assumptions(isolation="dated")) == within
     assert isolation(platform, at, Assumptions(isolation="workspace")) == "workspace"
     assert isolation(platform, at, Assumptions(isolation="organization")) == "organization"
 
