@@ -112,9 +112,11 @@ def calibrate(workload: Workload, served: Iterable[Served], sheet: Sheet) -> Cal
     past = _Past(workload)
     tallies = {kind: _Tally() for kind, _ in KINDS}
     misses = []
-    for call, usage, refused in served:
+    for call, usage, refused, _ in served:
         recorded = call.recorded
-        if recorded is None or call.failed or refused is not None:
+        if call.failed or refused is not None:
+            continue
+        if recorded is None:
             past.add(call)
             continue
         kind = past.kind(call)
@@ -128,9 +130,10 @@ def calibrate(workload: Workload, served: Iterable[Served], sheet: Sheet) -> Cal
             tally.simulated += rate.input_cost(usage)
         if abs(usage.read - recorded.read) > CLOSING:
             cause = _cause(workload.tree, call, usage.read, recorded.read)
-            misses.append(
-                Miss(call=call, kind=kind, simulated=usage.read, recorded=recorded.read, cause=cause)
+            miss = Miss(
+                call=call, kind=kind, simulated=usage.read, recorded=recorded.read, cause=cause
             )
+            misses.append(miss)
         past.add(call)
     groups = tuple(tally.group(kind) for kind, tally in tallies.items() if tally.calls)
     return Calibration(groups=groups, misses=tuple(misses)) if groups else None
@@ -165,27 +168,45 @@ class _Tally:
 
 
 class _Past:
-    """Knows which prompts were sent before, and until when they lived."""
+    """Knows which marked prompts were sent before, and until when they lived.
+
+    What was sent without a mark, or failed, left nothing behind.
+    """
 
     def __init__(self, workload: Workload) -> None:
         self._tree = workload.tree
-        self._dead: dict[int, float] = {}
+        #: By prompt: until when it lives, and for how long a read of it prolongs that.
+        self._lives: dict[int, tuple[float, int]] = {}
 
     def add(self, call: Call) -> None:
-        """Remember a call."""
-        lifetime = max((mark.lifetime.seconds for mark in call.marks), default=0)
-        self._dead[call.tip] = max(call.at + lifetime, self._dead.get(call.tip, 0.0))
+        """Remember a call, and that it read the prompt it continues."""
+        if not call.marks:
+            return
+        earlier = self._continued(call)
+        if earlier is not None:
+            dead, own = self._lives[earlier]
+            if dead > call.at:
+                self._lives[earlier] = (call.at + own, own)
+        dead, _ = self._lives.get(call.tip, (call.at, 0))
+        if dead <= call.at:
+            # The last mark, for it is the one that covers the whole prompt.
+            lifetime = call.marks[-1].lifetime.seconds
+            self._lives[call.tip] = (call.at + lifetime, lifetime)
 
     def kind(self, call: Call) -> Kind:
         """Tell how much of a call's past is known."""
-        tree = self._tree
-        for node in tree.upward(call.tip):
-            if node not in self._dead:
-                continue
-            if self._dead[node] <= call.at:
-                return "expired"
-            return "tool turn" if tree.kind[tree.block[call.tip]] == "tool_result" else "new turn"
-        return "start"
+        earlier = self._continued(call)
+        if earlier is None:
+            return "start"
+        if self._lives[earlier][0] <= call.at:
+            return "expired"
+        last = self._tree.block[call.tip]
+        return "tool turn" if self._tree.kind[last] == "tool_result" else "new turn"
+
+    def _continued(self, call: Call) -> int | None:
+        """Return the longest prompt sent before that this one begins with."""
+        upward = self._tree.upward(call.tip)
+        return next((node for node in upward if node in self._lives), None)
 
 
 def _cause(tree: PrefixTree, call: Call, simulated: int, recorded: int) -> str:

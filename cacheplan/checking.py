@@ -1,9 +1,12 @@
-"""One body, looked at alone: would the service take it, and does every mark do something?"""
+"""One body, looked at alone: whether the service would take it, and each mark do something.
+
+Also the way from bodies to a workload, for whoever asks about one or two of them.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cacheplan.assumptions import Assumptions
@@ -17,7 +20,12 @@ from cacheplan.validity import validate
 from cacheplan.wire import Parsed, parse
 from cacheplan.workload import Workload
 
-__all__ = ["check"]
+__all__ = ["PLATFORM", "check", "workload_of"]
+
+#: Where a body goes unless somebody says otherwise.
+PLATFORM = "anthropic"
+#: Seconds between bodies: the first token of one is there before the next is sent.
+_MOMENT = 10
 
 
 def check(
@@ -26,7 +34,7 @@ def check(
     counter: TokenCounter,
     sheet: Sheet,
     assume: Assumptions | None = None,
-    platform: str = "anthropic",
+    platform: str = PLATFORM,
     surface: str = "messages",
 ) -> list[Finding]:
     """Return what is wrong with one body, refusals first.
@@ -42,6 +50,7 @@ def check(
         return findings
     parsed = parse(body, assume)
     findings += _without_marks(parsed)
+    findings += _duplicate(parsed)
     findings += _volatile(parsed)
     findings += _too_short(body, parsed, counter, sheet, assume, platform)
     return findings
@@ -60,6 +69,19 @@ def _without_marks(parsed: Parsed) -> Iterator[Finding]:
         yield Finding(rule="prewarm-automatic", severity="warning", message=message)
 
 
+def _duplicate(parsed: Parsed) -> Iterator[Finding]:
+    """Note an automatic mark on a block that is marked already: a slot for nothing."""
+    if parsed.automatic is None or parsed.target is None:
+        return
+    piece = parsed.pieces[parsed.target]
+    if piece.mark is not None:
+        message = (
+            "the automatic mark falls on this block, which is marked already; that is harmless,"
+            " but takes one of the four slots"
+        )
+        yield Finding(rule="duplicate-mark", severity="note", message=message, place=piece.place)
+
+
 def _volatile(parsed: Parsed) -> Iterator[Finding]:
     """Warn of a marked prefix that looks as if it changed on every call.
 
@@ -72,11 +94,14 @@ def _volatile(parsed: Parsed) -> Iterator[Finding]:
         if piece.block.role:
             return
         for found in volatile(json.dumps(piece.block.body, ensure_ascii=False)):
+            behind = sum(mark >= at for mark in marked)
             message = (
                 f"holds what looks like a {found.name}; if it differs on every call, no mark"
-                f" from here on is ever read ({len([m for m in marked if m >= at])} stand there)"
+                f" from here on is ever read ({behind} stand there)"
             )
-            yield Finding(rule="volatile-prefix", severity="warning", message=message, place=piece.place)
+            yield Finding(
+                rule="volatile-prefix", severity="warning", message=message, place=piece.place
+            )
             break
 
 
@@ -97,7 +122,7 @@ def _too_short(
         message = f'the minimum of "{parsed.model}" is unknown, so its marks cannot be judged'
         yield Finding(rule="unknown-minimum", severity="note", message=message)
         return
-    workload = _alone(body, counter, assume, platform)
+    workload = workload_of([body], counter, assume, platform)
     marks = workload.calls[0].marks if workload else ()
     for (at, _), mark in zip(targets, marks, strict=False):
         tokens, doubt = workload.tree.tokens[mark.node], workload.tree.doubt[mark.node]
@@ -114,14 +139,22 @@ def _too_short(
             yield Finding(rule="near-minimum", severity="note", message=message, place=place)
 
 
-def _alone(
-    body: Mapping[str, Any], counter: TokenCounter, assume: Assumptions, platform: str
+def workload_of(
+    bodies: Sequence[Mapping[str, Any]],
+    counter: TokenCounter,
+    assume: Assumptions,
+    platform: str = PLATFORM,
 ) -> Workload:
-    """Read the body as a workload of one call."""
+    """Read bodies as calls that are sent a moment apart."""
     intake = Intake(counter, assume)
-    line = {"at": 0, "platform": platform, "request": body}
-    try:
-        intake.add(json.dumps(line).encode())
-    except (TypeError, ValueError) as error:
-        raise InputError(f"this is not JSON: {error}") from error
+    for number, body in enumerate(bodies):
+        line = {"at": _MOMENT * number, "platform": platform, "request": body}
+        try:
+            intake.add(json.dumps(line).encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(f"this is not JSON: {error}") from error
+        except InputError as error:
+            # The line around the body is ours, so a path begins inside the body.
+            path = error.path[1:] if error.path[:1] == ("request",) else error.path
+            raise InputError(error.what, path) from error
     return intake.workload()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from html import escape
 from typing import Any
 
 from cacheplan.calibration import Calibration, calibrate
@@ -17,7 +18,16 @@ from cacheplan.workload import Workload
 
 __all__ = ["Comparison", "compare"]
 
-_HEAD = ("policy", "read", "written 5m", "written 1h", "uncached", "prompt cost", "of uncached", "refused")
+_HEAD = (
+    "policy",
+    "read",
+    "written 5m",
+    "written 1h",
+    "uncached",
+    "prompt cost",
+    "of uncached",
+    "refused",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,12 @@ class Comparison:
         """Models whose price nobody knows."""
         return self.projections[0].unpriced if self.projections else ()
 
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Models whose minimum nobody knows, so that nothing of theirs was cached."""
+        found = (model for projection in self.projections for model in projection.unmeasured)
+        return tuple(dict.fromkeys(found))
+
     def to_json(self) -> dict[str, Any]:
         """Return the shape that ``compare --format json`` prints."""
         plain = self["uncached"].input_cost
@@ -71,7 +87,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """Show the same in a notebook."""
-        footing = "".join(f"<p>{line}</p>" for line in self._footing())
+        footing = "".join(f"<p>{escape(line)}</p>" for line in self._footing())
         return html(_HEAD, self._rows()) + footing
 
     def _rows(self) -> list[list[str]]:
@@ -92,20 +108,28 @@ class Comparison:
 
     def _footing(self) -> list[str]:
         """Say what the numbers rest on."""
-        lines = [
+        size = (
             f"{count(self.calls)} calls, {count(self.prompt_tokens)} prompt tokens"
             f" ({self.tokens_from}), {count(self.output_tokens)} output tokens."
-        ]
+        )
+        lines = [size]
         if self.unpriced:
-            lines.append(f"No price is known for {', '.join(self.unpriced)}; see --model, --prices.")
+            names = ", ".join(self.unpriced)
+            lines.append(f"No price is known for {names}; see --model, --prices.")
+        if self.unmeasured:
+            names = ", ".join(self.unmeasured)
+            lines.append(f"No minimum is known for {names}, so nothing of theirs is cached.")
         if self.billed is not None:
             lines.append(f"Billed for prompts: {dollars(self.billed[0])}.")
         if self.calibration is not None:
             found = self.calibration
-            lines.append(
+            agreed = (
                 f"Calibration: {count(found.exact)} of {count(found.calls)} recorded calls read"
-                f" what is simulated; the simulated bill is {percent(found.cost_error)} off."
+                " what is simulated"
             )
+            off = found.cost_error
+            known = "" if off is None else f"; the simulated bill is {percent(off)} off"
+            lines.append(f"{agreed}{known}.")
         return lines
 
 
@@ -138,9 +162,7 @@ def compare(
     )
 
 
-def _billed(
-    workload: Workload, sheet: Sheet
-) -> tuple[Decimal | None, Decimal | None] | None:
+def _billed(workload: Workload, sheet: Sheet) -> tuple[Decimal | None, Decimal | None] | None:
     """Price the recorded usage, where every call has one."""
     bill = Bill(sheet)
     for call in workload:

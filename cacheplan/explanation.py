@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from cacheplan import facts
 from cacheplan.assumptions import Assumptions
+from cacheplan.bodies import Envelope, scope_of
 from cacheplan.canonical import plain
+from cacheplan.checking import PLATFORM, workload_of
+from cacheplan.errors import UnknownFactError, UnsupportedError
+from cacheplan.kinds import deferred
 from cacheplan.patterns import first_difference, name_at, shape
 from cacheplan.pieces import Piece
 from cacheplan.prices import Sheet
-from cacheplan.projection import replay
+from cacheplan.projection import Served, replay
 from cacheplan.prompt import Level, Place
-from cacheplan.records import Intake
-from cacheplan.settings import PARAMETERS
+from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.tokens import TokenCounter
 from cacheplan.wire import Parsed, parse
 
 __all__ = ["Explanation", "explain"]
 
 #: How much text around a difference is shown.
-_AROUND = 24
+_AROUND: Final = 24
+_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +40,9 @@ class Explanation:
     """Where two calls part, and what the later one reads."""
 
     #: ``model_changed``, ``tools_changed``, ``system_changed`` or ``messages_changed``,
-    #: in the API's words; ``not_marked``, ``below_minimum``, ``lookback_exceeded`` where
-    #: the earlier prompt is repeated whole; ``None`` where the later call reads it.
+    #: in the API's words; ``not_marked``, ``below_minimum``, ``lookback_exceeded`` or
+    #: ``rejected`` where the earlier prompt is repeated whole; ``None`` where the later call
+    #: reads it.
     reason: str | None
     #: What happened, in a sentence.
     what: str
@@ -45,8 +51,9 @@ class Explanation:
     offset: int | None = None
     before: str = ""
     after: str = ""
-    #: Tokens that the later call reads, if it comes a moment after the earlier one.
-    reads: int = 0
+    #: Tokens that the later call reads, if it comes a moment after the earlier one;
+    #: ``None`` where nobody knows the model's minimum.
+    reads: int | None = 0
 
     def text(self, *, show: bool = False) -> str:
         """Say it in a few lines; prompts are shown as shapes unless asked for."""
@@ -57,7 +64,8 @@ class Explanation:
         if self.before or self.after:
             redact = str if show else shape
             lines += [f"  before  {redact(self.before)!r}", f"  after   {redact(self.after)!r}"]
-        lines.append(f"  reads   {self.reads:,} tokens")
+        reads = "an unknown number of" if self.reads is None else f"{self.reads:,}"
+        lines.append(f"  reads   {reads} tokens")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -88,15 +96,45 @@ def explain(
 ) -> Explanation:
     """Compare two bodies and say why the later reads no more of the earlier."""
     assume = assume or Assumptions()
-    before, after = parse(earlier, assume), parse(later, assume)
-    reads, written = _simulate(earlier, later, counter, sheet, assume)
+    before, after = _shown(parse(earlier, assume), assume), _shown(parse(later, assume), assume)
+    if before.partial or after.partial:
+        raise UnsupportedError("the service holds the start of this prompt", ("thread",))
+    known = sheet.minimum(after.model, PLATFORM, assume) is not None
+    served = _simulate(earlier, later, counter, sheet, assume)
     found = (
-        _model(before, after)
+        _model(before, after, assume)
         or _speed(earlier, later)
-        or _content(earlier, later, before, after)
-        or _marks(before, after, reads, written)
+        or _content(earlier, later, before, after, assume)
     )
-    return Explanation(**{**found, "reads": reads})
+    if found is None and not known:
+        raise UnknownFactError(
+            f'these calls begin alike, and nobody states the minimum of "{after.model}"'
+        )
+    found = found or _marks(before, after, served)
+    return Explanation(**found, reads=served[1].usage.read if known else None)
+
+
+def _shown(parsed: Parsed, assume: Assumptions) -> Parsed:
+    """Leave out what an older model is not shown: thinking before a person spoke again."""
+    found = facts.find(parsed.model)
+    if found is None or facts.keeps_thinking(found.model, assume):
+        return parsed
+    asked = (
+        piece.place.index
+        for piece in parsed.pieces
+        if piece.block.role == "user" and piece.block.kind != "tool_result"
+    )
+    newest = max(asked, default=0)
+    pieces = [
+        piece
+        for piece in parsed.pieces
+        if piece.block.kind not in _THINKING or piece.place.index >= newest
+    ]
+    if parsed.target is None:
+        return parsed._replace(pieces=pieces)
+    target = parsed.pieces[parsed.target]
+    at = next(at for at, piece in enumerate(pieces) if piece is target)
+    return parsed._replace(pieces=pieces, target=at)
 
 
 def _simulate(
@@ -105,91 +143,144 @@ def _simulate(
     counter: TokenCounter,
     sheet: Sheet,
     assume: Assumptions,
-) -> tuple[int, int]:
-    """Return what the later call reads, and what the earlier one wrote."""
-    intake = Intake(counter, assume)
-    for at, body in enumerate((earlier, later)):
-        line = {"at": 10 * at, "request": body}
-        intake.add(json.dumps(line).encode())
-    served = list(replay(intake.workload(), lambda call: call.marks, sheet))
-    if len(served) < 2:  # noqa: PLR2004 -- two bodies, one of them held by the service
-        return 0, 0
-    return served[1].usage.read, served[0].usage.written
+) -> list[Served]:
+    """Serve the two a moment apart, by a service that forgets nothing by chance."""
+    assume = replace(assume, hit_rate=1.0)
+    workload = workload_of([earlier, later], counter, assume)
+    return list(replay(workload, lambda call: call.marks, sheet))
 
 
-def _model(before: Parsed, after: Parsed) -> dict[str, Any] | None:
-    """Each model has a cache of its own."""
-    if before.model == after.model:
+def _model(before: Parsed, after: Parsed, assume: Assumptions) -> dict[str, Any] | None:
+    """Each model has a cache of its own, whatever the spelling of its id."""
+    scopes = [scope_of(parsed.model, Envelope(), assume) for parsed in (before, after)]
+    if scopes[0] == scopes[1]:
         return None
-    what = "each model has entries of its own"
-    return {"reason": "model_changed", "what": what, "before": before.model, "after": after.model}
+    what = f"{before.model} became {after.model}, and each model has entries of its own"
+    return {"reason": "model_changed", "what": what}
 
 
 def _speed(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any] | None:
     """The API counts a change of speed as a change of model."""
-    speeds = [str(body.get("speed") or "standard") for body in (earlier, later)]
-    if speeds[0] == speeds[1]:
+    old, new = (str(body.get("speed") or "standard") for body in (earlier, later))
+    if old == new:
         return None
-    return {
-        "reason": "model_changed",
-        "what": "speed changed",
-        "before": speeds[0],
-        "after": speeds[1],
-    }
+    return {"reason": "model_changed", "what": f"speed changed from {old} to {new}"}
 
 
 def _content(
-    earlier: Mapping[str, Any], later: Mapping[str, Any], before: Parsed, after: Parsed
+    earlier: Mapping[str, Any],
+    later: Mapping[str, Any],
+    before: Parsed,
+    after: Parsed,
+    assume: Assumptions,
 ) -> dict[str, Any] | None:
     """Find the first level that differs, by its settings or by its blocks."""
     for level in Level:
         reason = f"{level}_changed"
         if before.settings[level] != after.settings[level]:
-            return {"reason": reason, "what": _setting(earlier, later, level)}
+            found = _parameters(earlier, later, level, assume) or _flags(before, after, level)
+            return {"reason": reason, **found}
         old = [piece for piece in before.pieces if piece.block.level is level]
         new = [piece for piece in after.pieces if piece.block.level is level]
-        found = _blocks(old, new, level)
-        if found is not None:
-            return {"reason": reason, **found}
+        blocks = _blocks(old, new, level)
+        if blocks is not None:
+            return {"reason": reason, **blocks}
     return None
 
 
-def _setting(earlier: Mapping[str, Any], later: Mapping[str, Any], level: Level) -> str:
-    """Name the parameters that differ."""
-    names = [
-        name for name in sorted(PARAMETERS) if plain(earlier.get(name)) != plain(later.get(name))
+def _parameters(
+    earlier: Mapping[str, Any], later: Mapping[str, Any], level: Level, assume: Assumptions
+) -> dict[str, Any] | None:
+    """Name the parameters by which a level differs: those that change it on their own."""
+    found = facts.find(str(later.get("model")))
+    model = found.model if found else None
+    old, new = _spread(earlier), _spread(later)
+    changed = [
+        name
+        for name in sorted({*old, *new})
+        if settings(old.get(name, {}), model, False, assume)[level]  # noqa: FBT003 -- no images
+        != settings(new.get(name, {}), model, False, assume)[level]  # noqa: FBT003 -- no images
     ]
-    if not names:
-        return "what stands in the messages (images, citations) changed how they are rendered"
-    return f"{' and '.join(names)} changed, which renders {level} anew"
+    if not changed:
+        return None
+    return {
+        "what": f"{' and '.join(changed)} changed, which renders {level} anew",
+        "before": ", ".join(_json(old[name]) for name in changed if name in old),
+        "after": ", ".join(_json(new[name]) for name in changed if name in new),
+    }
+
+
+def _spread(body: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each parameter as a body of its own; what ``output_config`` holds, one by one."""
+    spread = {name: {name: body[name]} for name in PARAMETERS if body.get(name) is not None}
+    output = body.get("output_config")
+    if isinstance(output, Mapping):
+        del spread["output_config"]
+        for key, part in output.items():
+            spread[f"output_config.{key}"] = {"output_config": {key: part}}
+    tools = body.get("tools")
+    late = [tool for tool in tools or () if deferred(tool)]
+    return {**spread, "deferred tools": {"tools": late}} if late else spread
+
+
+def _flags(before: Parsed, after: Parsed, level: Level) -> dict[str, Any]:
+    """Name what stands in the messages and changes how a whole level is rendered."""
+    for what, holds in (("an image", images_in), ("a document with citations", citations_in)):
+        old = next((piece for piece in before.pieces if holds([piece])), None)
+        new = next((piece for piece in after.pieces if holds([piece])), None)
+        if old is None and new is not None:
+            added = f"{what} was added where there was none, which renders {level} anew"
+            return {"what": added, "place": new.place}
+        if new is None and old is not None:
+            gone = f"{what} is gone and was the only one, which renders {level} anew"
+            return {"what": gone, "place": old.place}
+    return {"what": f"what is set for {level} changed"}
 
 
 def _blocks(old: list[Piece], new: list[Piece], level: Level) -> dict[str, Any] | None:
     """Find the first block of one level that differs; a longer later call is no change."""
     for before, after in zip(old, new, strict=False):
         if before.block.digest != after.block.digest:
-            return _block(before, after, old, new, level)
+            if level is Level.TOOLS:
+                return _tools(old, new, after) or _block(before, after)
+            return _block(before, after)
     if len(new) < len(old):
         gone = old[len(new)]
-        return {"what": f"{gone.block.kind} is missing in the later call", "place": gone.place}
+        return {"what": f"{_named(gone)} is missing in the later call", "place": gone.place}
     if level is not Level.MESSAGES and len(new) > len(old):
         added = new[len(old)]
-        return {"what": f"{added.block.kind} was added", "place": added.place}
+        return {"what": f"{_named(added)} was added", "place": added.place}
     return None
 
 
-def _block(
-    before: Piece, after: Piece, old: list[Piece], new: list[Piece], level: Level
-) -> dict[str, Any]:
+def _tools(old: list[Piece], new: list[Piece], first: Piece) -> dict[str, Any] | None:
+    """Say what happened to a list of tools, where no single tool was edited."""
+    olds, news = ({piece.block.digest for piece in pieces} for pieces in (old, new))
+    names = {
+        "before": ", ".join(map(_tool_name, old)),
+        "after": ", ".join(map(_tool_name, new)),
+        "place": first.place,
+    }
+    if olds == news:
+        return {"what": "the same tools in another order", **names}
+    if olds < news:
+        return {"what": "a tool was added before others", **names}
+    if olds > news:
+        return {"what": "a tool was removed before others", **names}
+    return None
+
+
+def _named(piece: Piece) -> str:
+    """Name a block by its kind, as the subject of a sentence."""
+    return f"a {piece.block.kind} block" if piece.block.level is not Level.TOOLS else "a tool"
+
+
+def _block(before: Piece, after: Piece) -> dict[str, Any]:
     """Say how one block differs from what stood in its place."""
     place = after.place
-    if level is Level.TOOLS and {p.block.digest for p in old} == {p.block.digest for p in new}:
-        return {
-            "what": "the same tools in another order",
-            "place": place,
-            "before": ", ".join(_tool_names(old)),
-            "after": ", ".join(_tool_names(new)),
-        }
+    if before.block.kind in _THINKING and after.block.kind not in _THINKING:
+        what = "thinking was shown here before, and is left out once a person has spoken again"
+        return {"what": what, "place": place}
     if before.block.role != after.block.role:
         what = f"{before.block.role} spoke here before, now {after.block.role}"
         return {"what": what, "place": place}
@@ -197,11 +288,12 @@ def _block(
         return {"what": f"{before.block.kind} became {after.block.kind}", "place": place}
     one, other = _text(before), _text(after)
     if one == other:
+        one, other = _json(before.block.body), _json(after.block.body)
+    if one == other:
         return {"what": "string content against a list of one text block", "place": place}
+    what = ""
     if _sorted(before) == _sorted(after):
         what = "the same JSON with its keys in another order"
-    else:
-        what = ""
     offset = first_difference(one, other)
     return {
         "what": what or _difference(one, other, offset),
@@ -214,16 +306,20 @@ def _block(
 
 def _difference(before: str, after: str, offset: int) -> str:
     """Name what changed, where a pattern names it on both sides."""
-    if offset == len(before):
-        return "text was added at the end of the block"
     old, new = name_at(before, offset), name_at(after, offset)
     if old is not None and new is not None and old.name == new.name:
-        return f"a {old.name} changed"
+        one, other = before[old.start : old.end], after[new.start : new.end]
+        if one != other:
+            return f"a {old.name} changed"
+    if offset == len(before):
+        return "text was added at the end of the block"
+    if offset == len(after):
+        return "text is missing at the end of the block"
     return "the text changed"
 
 
-def _tool_names(pieces: list[Piece]) -> list[str]:
-    return [str(piece.block.body.get("name", piece.block.kind)) for piece in pieces]
+def _tool_name(piece: Piece) -> str:
+    return str(piece.block.body.get("name", piece.block.kind))
 
 
 def _text(piece: Piece) -> str:
@@ -231,11 +327,15 @@ def _text(piece: Piece) -> str:
     body = piece.block.body
     if piece.block.kind == "text" and isinstance(body.get("text"), str):
         return str(body["text"])
-    return json.dumps(plain(body), ensure_ascii=False)
+    return _json(plain(body))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _sorted(piece: Piece) -> str:
-    return json.dumps(piece.block.body, sort_keys=True, ensure_ascii=False)
+    return json.dumps(piece.block.body, sort_keys=True, default=str)
 
 
 def _excerpt(text: str, offset: int) -> str:
@@ -246,16 +346,31 @@ def _excerpt(text: str, offset: int) -> str:
     return text[max(start, 0) : end]
 
 
-def _marks(before: Parsed, after: Parsed, reads: int, written: int) -> dict[str, Any]:
-    """Say why nothing is read although the earlier prompt is repeated."""
-    if reads:
-        return {"reason": None, "what": "the later call repeats the earlier one and reads it"}
-    if not before.breakpoints():
-        return {"reason": "not_marked", "what": "the earlier call has no mark, so it wrote nothing"}
-    if not written:
-        what = "the earlier call's marked prefix is shorter than the model's minimum"
-        return {"reason": "below_minimum", "what": what}
-    if not after.breakpoints():
-        return {"reason": "not_marked", "what": "the later call has no mark, so it looks for nothing"}
+def _marks(before: Parsed, after: Parsed, served: list[Served]) -> dict[str, Any]:
+    """Say what is read, or why not, where the earlier prompt is repeated whole."""
+    for which, call in zip(("earlier", "later"), served, strict=True):
+        if call.refused is not None:
+            what = f"the service refuses the {which} call: {call.refused}"
+            return {"reason": "rejected", "what": what}
+    reads, written = served[1].usage.read, served[0].usage.written
+    marked, marked_later = before.breakpoints(), after.breakpoints()
+    reasons = (
+        (not marked, "not_marked", "the earlier call has no mark, so it wrote nothing"),
+        (
+            not written,
+            "below_minimum",
+            "the earlier call's marked prefix is shorter than the model's minimum",
+        ),
+        (reads >= written, None, "the later call repeats the earlier one and reads it"),
+        (not marked_later, "not_marked", "the later call has no mark, so it looks for nothing"),
+        (
+            max(marked_later, default=(0,))[0] < max(marked, default=(0,))[0],
+            "not_marked",
+            "the later call's last mark stands before the end of what the earlier one wrote",
+        ),
+    )
+    for holds, reason, what in reasons:
+        if holds:
+            return {"reason": reason, "what": what}
     what = "the later call's marks stand too many positions behind what the earlier one wrote"
     return {"reason": "lookback_exceeded", "what": what}

@@ -14,7 +14,12 @@ __all__ = ["PATTERNS", "Match", "first_difference", "name_at", "shape", "volatil
 
 #: By name, the most telling first: at one place the first that matches names it.
 PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
-    ("UUID", re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)),
+    (
+        "UUID",
+        re.compile(
+            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
+        ),
+    ),
     (
         "date and time",
         re.compile(
@@ -40,7 +45,9 @@ PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 )
 
 #: Names that by themselves suggest a part which differs on every call.
-_EVERY_CALL: Final = frozenset({"UUID", "date and time", "time", "timestamp", "session or request id"})
+_EVERY_CALL: Final = frozenset(
+    {"UUID", "date and time", "time", "timestamp", "session or request id"}
+)
 _LETTER: Final = re.compile(r"[^\W\d_]")
 _DIGIT: Final = re.compile(r"\d")
 

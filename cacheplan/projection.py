@@ -7,19 +7,30 @@ agrees with the real one: call by call, each miss with its likely cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from cacheplan.assumptions import Assumptions
 from cacheplan.errors import RejectedError
 from cacheplan.prices import Rate, Sheet, Tariff, round_cost
 from cacheplan.prompt import Breakpoint
 from cacheplan.simulator import SimulatedCache
+from cacheplan.tables import aligned, count, dollars, html, percent
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Bill", "Marker", "Projection", "Served", "cache_for", "project", "replay"]
+__all__ = [
+    "Bill",
+    "Marker",
+    "Projection",
+    "Served",
+    "cache_for",
+    "project",
+    "replay",
+    "unmeasured",
+]
 
 #: Places the breakpoints of one call. Asked once a call, in time order, so it may learn;
 #: it should cost no more than serving the call does, a few microseconds.
@@ -33,6 +44,8 @@ class Served(NamedTuple):
     usage: Usage
     #: The service's words where it would have refused; then nothing is counted.
     refused: str | None
+    #: What the policy asked for.
+    marks: Sequence[Breakpoint] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +63,8 @@ class Projection:
     refusals: tuple[tuple[str, int], ...] = ()
     #: Models whose price nobody knows.
     unpriced: tuple[str, ...] = ()
+    #: Models that were marked although nobody knows their minimum: nothing was cached.
+    unmeasured: tuple[str, ...] = ()
 
     @property
     def rejected(self) -> int:
@@ -60,6 +75,30 @@ class Projection:
     def hit_rate(self) -> float:
         """The share of prompt tokens that were read."""
         return self.usage.read / self.usage.prompt if self.usage.prompt else 0.0
+
+    def __str__(self) -> str:
+        """Lay it out in lines, a number each."""
+        return aligned(*self._table())
+
+    def _repr_html_(self) -> str:
+        """Show the same in a notebook."""
+        return html(*self._table())
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        used = self.usage
+        rows = [
+            ["calls", count(self.calls)],
+            ["refused", count(self.rejected)],
+            ["read", count(used.read)],
+            ["written 5m", count(used.write_5m)],
+            ["written 1h", count(used.write_1h)],
+            ["uncached", count(used.uncached)],
+            ["output", count(used.output)],
+            ["share read", percent(self.hit_rate)],
+            ["prompt cost", dollars(self.input_cost)],
+            ["cost", dollars(self.cost)],
+        ]
+        return ["policy", self.policy], rows
 
 
 class Bill:
@@ -130,24 +169,39 @@ def replay(workload: Workload, marker: Marker, sheet: Sheet) -> Iterator[Served]
     """Serve every call with the breakpoints a policy gives it."""
     serve = cache_for(workload, sheet).serve
     for call in workload.calls:
+        marks = marker(call)
         try:
-            yield Served(call, serve(call, marker(call)), None)
+            yield Served(call, serve(call, marks), None, marks)
         except RejectedError as refusal:
-            yield Served(call, Usage(), str(refusal))
+            yield Served(call, Usage(), str(refusal), marks)
+
+
+def unmeasured(tariffs: Iterable[Tariff], sheet: Sheet, assume: Assumptions) -> tuple[str, ...]:
+    """Return the models among these whose minimum nobody knows, each once."""
+    models = dict.fromkeys(
+        tariff.model
+        for tariff in tariffs
+        if sheet.minimum(tariff.model, tariff.platform, assume) is None
+    )
+    return tuple(models)
 
 
 def project(workload: Workload, marker: Marker, sheet: Sheet, name: str) -> Projection:
     """Return what the workload would cost under one policy."""
     bill = Bill(sheet)
     refusals: dict[str, int] = {}
-    for call, usage, refused in replay(workload, marker, sheet):
+    marked: dict[Tariff, None] = {}
+    for call, usage, refused, marks in replay(workload, marker, sheet):
+        if marks:
+            marked[call.tariff] = None
         if refused is None:
             bill.add(usage, call.tariff, call.at)
         else:
             refusals[refused] = refusals.get(refused, 0) + 1
     cost, input_cost = bill.costs()
     if cost is not None and input_cost is not None:
-        cost, input_cost = round_cost(cost, workload.assume), round_cost(input_cost, workload.assume)
+        cost = round_cost(cost, workload.assume)
+        input_cost = round_cost(input_cost, workload.assume)
     return Projection(
         policy=name,
         calls=len(workload),
@@ -156,4 +210,5 @@ def project(workload: Workload, marker: Marker, sheet: Sheet, name: str) -> Proj
         input_cost=input_cost,
         refusals=tuple(sorted(refusals.items())),
         unpriced=tuple(bill.unpriced),
+        unmeasured=unmeasured(marked, sheet, workload.assume),
     )
