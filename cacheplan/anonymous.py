@@ -10,14 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
+from cacheplan.kinds import CONTENT, TOOLS
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Lifetime
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
 __all__ = ["anonymous"]
+
+#: The words of the API for what a block is, and two of ours.
+_KINDS: Final = frozenset({*CONTENT, *TOOLS, "tool", "output_config"})
 
 
 def anonymous(workload: Workload, key: bytes) -> Iterator[dict[str, Any]]:
@@ -50,8 +54,9 @@ class _Names:
 def _envelope(call: Call, names: _Names) -> dict[str, Any]:
     """Return what stands beside the prompt, defaults left out."""
     line: dict[str, Any] = {}
+    # An empty name is no name: nothing is kept apart by it.
     for key, word in (("session", call.session), ("workspace", call.workspace)):
-        if word is not None:
+        if word:
             line[key] = names.of(word)
     if call.label is not None:
         line["label"] = call.label
@@ -66,9 +71,7 @@ def _envelope(call: Call, names: _Names) -> dict[str, Any]:
     return line
 
 
-def _prompt(
-    tree: PrefixTree, call: Call, sent: dict[int, str], names: _Names
-) -> dict[str, Any]:
+def _prompt(tree: PrefixTree, call: Call, sent: dict[int, str], names: _Names) -> dict[str, Any]:
     """Return the blocks beyond the longest prompt sent before, and the marks.
 
     What is set at a level has no place in this form, so it goes into the digests of all
@@ -76,7 +79,9 @@ def _prompt(
     """
     path = tree.path(call.tip)
     known = next((at for at in range(len(path), 0, -1) if path[at - 1] in sent), 0)
-    blocks, gate, hidden, index = [], b"", 0, {}
+    blocks: list[dict[str, Any]] = []
+    index: dict[int, int] = {}
+    gate, hidden = b"", 0
     for at, node in enumerate(path):
         block = tree.block[node]
         length = tree.tokens[node] - tree.tokens[tree.parent[node]]
@@ -86,32 +91,39 @@ def _prompt(
             continue
         index[node] = len(index)
         if at >= known:
-            blocks.append(
-                {
-                    "digest": names.of(gate + tree.digest[block]),
-                    "tokens": length + hidden,
-                    "level": str(tree.level[block]),
-                    "kind": tree.kind[block],
-                }
-            )
+            entry = {
+                "digest": names.of(gate + tree.digest[block]),
+                "tokens": length + hidden,
+                "level": str(tree.level[block]),
+                "kind": _kind(tree.kind[block]),
+            }
+            if tree.refuses[block]:
+                entry["unmarkable"] = True
+            blocks.append(entry)
         hidden = 0
     line: dict[str, Any] = {}
     if known:
         line["extends"] = sent[path[known - 1]]
     line["blocks"] = blocks
-    line |= _marks(call, index)
-    if call.closing:
-        line["closing_tokens"] = call.closing
+    line |= _marks(tree, call, index)
+    if call.closing + hidden:
+        line["closing_tokens"] = call.closing + hidden
     return line
 
 
-def _marks(call: Call, index: dict[int, int]) -> dict[str, Any]:
-    """Return the marks; the automatic one is named apart, where it can be told."""
+def _kind(kind: str) -> str:
+    """Return a kind that the API has; any other word may be the caller's own."""
+    return kind if kind in _KINDS else "other"
+
+
+def _marks(tree: PrefixTree, call: Call, index: dict[int, int]) -> dict[str, Any]:
+    """Return the marks; the automatic one is named apart."""
     marks = list(call.marks)
     line: dict[str, Any] = {}
     if call.automatic is not None:
         line["automatic"] = str(call.automatic)
-        if marks and call.refused is None:
+        target = tree.markable(call.tip)
+        if marks and call.refused is None and marks[-1].node == target:
             marks.pop()
     if marks:
         line["marks"] = [{"block": index[node], "ttl": str(Lifetime(ttl))} for node, ttl in marks]

@@ -35,6 +35,8 @@ class _Named(msgspec.Struct):
     tokens: int
     level: Literal["tools", "system", "messages"]
     kind: str = "text"
+    #: True where the service takes no breakpoint, for a reason that only the text shows.
+    unmarkable: bool = False
 
 
 class _Mark(msgspec.Struct):
@@ -150,6 +152,7 @@ class Digests:
         numbers = []
         for block in named:
             form = f"{block.level}\0{block.kind}\0{block.digest}".encode("utf-8", "surrogatepass")
+            refuses = _KINDS_REFUSING.get(block.kind, "unmarkable" if block.unmarkable else "")
             numbers.append(
                 self.tree.intern(
                     Block(
@@ -157,7 +160,7 @@ class Digests:
                         kind=block.kind,
                         digest=blake2b(form, digest_size=16).digest(),
                         tokens=block.tokens,
-                        refuses=_KINDS_REFUSING.get(block.kind, ""),
+                        refuses=refuses,
                     ),
                     block.tokens,
                 )

@@ -158,7 +158,8 @@ def _turn_before(tree: PrefixTree, tip: int, tips: set[int]) -> int:
     role, block, parent = tree.role, tree.block, tree.parent
     stop = max(tree.system_end[tip], tree.tools_end[tip])
     node = parent[tip]
-    answered = False
+    # Where the caller has begun the answer, the newest user turn stands before it.
+    answered = role[block[tip]] == "assistant"
     while node > stop and parent[node] >= 0:
         spoken = role[block[node]]
         if spoken == "assistant":
