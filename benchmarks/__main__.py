@@ -1,0 +1,28 @@
+"""``python -m benchmarks NAME``: make one table, or list what there is."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+#: What can be measured, each by the module of its name.
+TABLES = {
+    "fidelity": "recorded usage against the simulated cache, call by call",
+    "speed": "reading against json.loads, simulating by the second, start-up",
+    "memory": "the most memory that reading and simulating a large log takes",
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Dispatch to the module that makes the table."""
+    name, *rest = arguments or ("",)
+    if name not in TABLES:
+        for table, what in TABLES.items():
+            print(f"python -m benchmarks {table:12} {what}")
+        return 0 if name in {"", "--help"} else 2
+    return int(importlib.import_module(f"benchmarks.{name}").main(rest) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
