@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from cacheplan.errors import InputError
 
-__all__ = ["array", "members", "typed", "value"]
+__all__ = ["array", "member", "members", "number", "quoted", "typed", "value"]
 
 _T = TypeVar("_T")
 
@@ -29,8 +30,9 @@ def members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     """Split an object into its members, each left undecoded.
 
     The decoder keeps the last of two equal keys, which would hide a duplicate. What it
-    dropped is missing from the sum of the lengths it kept, so writers with the usual
-    spacing are checked by adding up, and only others by a second, slow look.
+    dropped is missing from the sum of the lengths it kept: an object no longer than that
+    sum has none. One written with spaces, as ``json.dumps`` does, is proved by writing it
+    again; only other spellings get a second, slow look.
 
     >>> {key: bytes(part) for key, part in members(b'{"a": 1, "b": [2]}').items()}
     {'a': b'1', 'b': b'[2]'}
@@ -42,24 +44,21 @@ def members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
         found = _MEMBERS.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _diagnosis(bytes(raw), "an object", error) from error
-    accounted = 2
+    # '{}' and, by member, '"":' and a comma, which the last one lacks.
+    least = 1 + 4 * len(found)
     for key, part in found.items():
-        accounted += len(key) + len(memoryview(part))
-    count = len(found)
-    slack = len(memoryview(raw)) - accounted
-    # '"key":' has three signs beside the key, and each member but the first a comma;
-    # json.dumps adds a space after every colon and comma.
-    if count and slack not in (4 * count - 1, 6 * count - 2) or (count and _mixed(raw, slack, count)):
+        least += len(key) + len(memoryview(part))
+    if len(memoryview(raw)) > least and not _spaced(raw, found):
         _refuse_duplicates(bytes(raw))
     return found
 
 
-def _mixed(raw: bytes | msgspec.Raw, slack: int, count: int) -> bool:
-    """Tell whether the spacing seen at the first colon differs from the one summed up."""
-    head = bytes(memoryview(raw)[:512])
-    colon = head.find(b'":')
-    spaced = head[colon + 2 : colon + 3] == b" "
-    return spaced != (slack == 6 * count - 2)
+def _spaced(raw: bytes | msgspec.Raw, found: dict[str, msgspec.Raw]) -> bool:
+    """Tell whether an object is written just as ``json.dumps`` writes these members."""
+    written: list[bytes | msgspec.Raw] = []
+    for key, part in found.items():
+        written += (b', "' if written else b'{"', key.encode(), b'": ', part)
+    return b"".join((*written, b"}")) == bytes(raw)
 
 
 def array(raw: bytes | msgspec.Raw) -> list[msgspec.Raw]:
@@ -77,7 +76,7 @@ def value(raw: bytes | msgspec.Raw) -> Any:
     Traceback (most recent call last):
     cacheplan.errors.InputError: a[1].b: NaN is not a number JSON knows
     """
-    text = bytes(raw)
+    text = bytes(raw).strip(_BLANKS)
     if text[:1] not in _OPENING:
         try:
             return _SCALAR.decode(text)
@@ -85,7 +84,7 @@ def value(raw: bytes | msgspec.Raw) -> Any:
             pass  # the slow way says what is wrong
     try:
         document = _STRICT.decode(_utf8(text))
-    except _Seen:
+    except _DisputedError:
         _locate(text)
         raise
     except (ValueError, RecursionError) as error:
@@ -96,8 +95,8 @@ def value(raw: bytes | msgspec.Raw) -> Any:
     return document
 
 
-class _Seen(Exception):
-    """Something JSON readers disagree about was met; ``_locate`` says where."""
+class _DisputedError(Exception):
+    """Something that JSON readers disagree about was met; ``_locate`` says where."""
 
 
 class _Fault:
@@ -117,34 +116,36 @@ def _utf8(text: bytes) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Seen
+        raise _DisputedError
     return found
 
 
 def _constant(name: str) -> Any:
-    raise _Seen(name)
+    raise _DisputedError(name)
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise _Seen(text)
+        raise _DisputedError(text)
     return number
 
+
+#: How many characters of a value a sentence about it shows.
+_ENOUGH: Final = 40
 
 #: Numbers, text and constants hold no keys, so the fast decoder is as strict as ours.
 _SCALAR = msgspec.json.Decoder()
 _OPENING = (b"{", b"[", b"")
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite
-)
+_BLANKS = b" \t\n\r"
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
 
 
 def _refuse_duplicates(raw: bytes) -> None:
     """Look once more at an object with unusual spacing; raise if a key stands twice."""
     try:
         _STRICT.decode(_utf8(raw))
-    except _Seen:
+    except _DisputedError:
         _locate(raw)
     except (ValueError, RecursionError) as error:
         raise _syntax(raw, error) from error
@@ -181,6 +182,8 @@ def _raise_first(document: Any) -> None:
         if isinstance(item, _Fault):
             raise InputError(item.what, path)
         if isinstance(item, dict):
+            if any(map(_surrogate, item)):
+                raise InputError("half a surrogate pair is not text, in a key", path)
             steps: list[tuple[Any, str | int]] = [(part, key) for key, part in item.items()]
         elif isinstance(item, list):
             steps = [(part, index) for index, part in enumerate(item)]
@@ -202,12 +205,18 @@ def _surrogate(text: str) -> bool:
 def _syntax(raw: bytes, error: Exception) -> InputError:
     """Say in one line why a document cannot be read."""
     if isinstance(error, json.JSONDecodeError):
-        if error.pos >= len(raw.decode(errors="replace").rstrip()):
-            return InputError(f"the JSON ends too early (at character {error.pos + 1})")
-        return InputError(f"not JSON: {error.msg.lower()} at character {error.colno}")
+        if error.msg in _OPEN_ENDED or error.pos >= len(error.doc.rstrip()):
+            return InputError(f"the JSON ends too early (after {len(raw)} bytes)")
+        what = error.msg.lower().removesuffix(" at")
+        line = f" of line {error.lineno}" if error.lineno > 1 else ""
+        return InputError(f"not JSON: {what} at character {error.colno}{line}")
     if isinstance(error, RecursionError):
         return InputError("nested too deeply to be read")
-    return InputError(f"not JSON: {error}")
+    return InputError("a number is too long to be read")  # Python's own limit, 4,300 digits
+
+
+#: What the decoder says only where the text ends inside of something.
+_OPEN_ENDED: Final = frozenset({"Unterminated string starting at"})
 
 
 def _diagnosis(raw: bytes, wanted: str, error: Exception) -> InputError:
@@ -215,7 +224,7 @@ def _diagnosis(raw: bytes, wanted: str, error: Exception) -> InputError:
     try:
         document = _STRICT.decode(_utf8(raw))
         _raise_first(document)
-    except _Seen:
+    except _DisputedError:
         try:
             _locate(raw)
         except InputError as fault:
@@ -224,9 +233,51 @@ def _diagnosis(raw: bytes, wanted: str, error: Exception) -> InputError:
         return fault
     except (ValueError, RecursionError) as fault:
         return _syntax(raw, fault)
-    said = {dict: "an object", list: "a list", str: "text", type(None): "null"}
-    found = said.get(type(document), "a number" if isinstance(document, (int, float)) else str(error))
-    return InputError(f"expected {wanted}, found {found}")
+    else:
+        if not isinstance(error, RecursionError):
+            return InputError(f"expected {wanted}, found {_sort(document)}")
+    return _syntax(raw, error)
+
+
+def _sort(document: Any) -> str:
+    """Name the sort of value a document is."""
+    if document is None or isinstance(document, bool):
+        return json.dumps(document)
+    if isinstance(document, dict):
+        return "an object"
+    if isinstance(document, list):
+        return "a list"
+    return "text" if isinstance(document, str) else "a number"
+
+
+def member(parts: Mapping[str, msgspec.Raw], key: str) -> Any:
+    """Decode one member of an object that was split; left out, it is ``None``."""
+    if key not in parts:
+        return None
+    try:
+        return value(parts[key])
+    except InputError as error:
+        raise error.within(key) from error
+
+
+def number(found: Any) -> float:
+    """Insist on a number; to Python, but not to JSON, true and false are some."""
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise InputError("this is not a number")
+    try:
+        return float(found)
+    except OverflowError as error:
+        raise InputError("this is larger than any number here") from error
+
+
+def quoted(found: Any) -> str:
+    r"""Write a value into a sentence: on one line, and no more of it than helps.
+
+    >>> print(quoted("two\nlines"), quoted(["long"] * 100))
+    "two\nlines" ["long", "long", "long", "long", "long",…
+    """
+    text = json.dumps(found)
+    return text if len(text) <= _ENOUGH else text[:_ENOUGH] + "…"
 
 
 def typed(raw: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[_T]) -> _T:
