@@ -9,7 +9,9 @@ Equal bytes are equal content; the reverse is settled by the canonical form.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,7 +23,7 @@ from cacheplan.errors import InputError
 from cacheplan.pieces import Piece, lifetime, message_pieces, system_pieces, tool_pieces
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Tariff
-from cacheplan.prompt import Breakpoint, Level, Lifetime
+from cacheplan.prompt import Breakpoint, Level, Lifetime, Place
 from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.strict_json import array, members, value
 from cacheplan.tokens import Count, TokenCounter, closing_tokens, fixed_tokens
@@ -35,8 +37,9 @@ _THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 _WAITING: Final = 4096
 #: Why a block takes no mark, where the reason is that it may not be rendered.
 _PASSING: Final = frozenset({"called", "cleared"})
-#: Parts of a body that are read piece by piece rather than decoded whole.
-_HEAVY: Final = frozenset({"tools", "system", "messages"})
+#: What is decoded besides ``tools``, ``system`` and ``messages``. The rest (who asks, how
+#: long the answer may be) decides nothing here, and may be another on every call.
+_LIGHT: Final = PARAMETERS | {"cache_control", "inference_geo", "model", "thread"}
 
 
 class Envelope(NamedTuple):
@@ -110,12 +113,16 @@ class Bodies:
         self._counter = counter
         self._assume = assume
         self._messages: dict[int, dict[int, _Part]] = {}
+        #: Only for conversations whose messages change each other.
+        self._entangled: dict[int, list[Piece]] = {}
         self._outer: dict[tuple[bytes, bytes], Any] = {}
         self._heads: dict[tuple[Any, ...], _Head] = {}
         self._waiting: list[tuple[Any, int, facts.Model | None]] = []
         self._tips: dict[int, int] = {}
-        #: By number of the call: where server tools answered while it was served.
-        self.rounds: dict[int, list[int]] = {}
+        #: True once a length was an estimate.
+        self.estimated = False
+        #: By prefix: the answers of server tools that followed it in some later body.
+        self._answers: dict[int, tuple[int, ...]] = {}
 
     def read(self, raw: bytes | msgspec.Raw, envelope: Envelope, number: int) -> Sent | None:
         """Read one body; ``None`` if it holds only part of its prompt.
@@ -128,12 +135,12 @@ class Bodies:
         if self._partial(outer):
             return None
         name = envelope.model or _text(outer, "model")
+        automatic, refused = _automatic(outer), None
         look = _Look.of(name)
         messages = self._read_messages(parts, look)
         scope = scope_of(name, envelope, self._assume)
         node, marks = self._follow(parts, scope, look, messages)
         self._tips.setdefault(node, number)
-        automatic, refused = _automatic(outer), None
         if automatic is not None:
             refused = place_automatic(self.tree, automatic, node, marks)
         tariff = Tariff(
@@ -167,9 +174,8 @@ class Bodies:
     def _decode_outer(self, parts: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         """Decode the light members, each spelling once."""
         outer = {}
-        for key, part in parts.items():
-            if key in _HEAVY:
-                continue
+        for key in _LIGHT & parts.keys():
+            part = parts[key]
             spelling = (key.encode(), bytes(part))
             if spelling not in self._outer:
                 try:
@@ -185,9 +191,7 @@ class Bodies:
         continues = isinstance(thread, Mapping) and thread.get("type") == "continue"
         return continues and self._assume.partial_bodies == "skip"
 
-    def _read_messages(
-        self, parts: Mapping[str, msgspec.Raw], look: _Look
-    ) -> list[_Part]:
+    def _read_messages(self, parts: Mapping[str, msgspec.Raw], look: _Look) -> list[_Part]:
         """Return the messages as they are rendered for this model."""
         if "messages" not in parts:
             raise InputError("missing; a body has messages", ("messages",))
@@ -197,27 +201,39 @@ class Bodies:
             raws = array(parts["messages"])
         except InputError as error:
             raise error.within("messages") from error
-        for index, raw in enumerate(raws):
-            key = xxh3_128_intdigest(raw)
+        keys = [xxh3_128_intdigest(raw) for raw in raws]
+        for index, key in enumerate(keys):
             part = known.get(key)
             if part is None:
-                part = known[key] = self._message(raw, index, look)
+                part = known[key] = self._message(raws[index], index, look)
             messages.append(part)
+        strips = look.model is not None and not facts.keeps_thinking(look.model, self._assume)
+        newest = _newest_question(messages) if strips else 0
         if any(part.entangled for part in messages):
-            return [self._entangled(raws, look)]
-        if look.model is not None and not facts.keeps_thinking(look.model, self._assume):
-            _drop_old_thinking(messages)
+            return self._disentangle(zip(keys, raws, strict=True), look, newest)
+        for at in range(newest):
+            messages[at] = messages[at].bare or messages[at]
         return messages
 
-    def _entangled(self, raws: list[msgspec.Raw], look: _Look) -> _Part:
+    def _disentangle(
+        self, messages: Iterable[tuple[int, msgspec.Raw]], look: _Look, newest: int
+    ) -> list[_Part]:
         """Read messages that change what is rendered of one another, all at once."""
         pieces: list[Piece] = []
-        for index, raw in enumerate(raws):
-            pieces += message_pieces(value(raw), index, self._assume)
-        return self._part(shown(pieces), look)
+        for index, (key, raw) in enumerate(messages):
+            found = self._entangled.get(key)
+            if found is None:
+                found = self._entangled[key] = message_pieces(value(raw), index, self._assume)
+            if index < newest:
+                found = [piece for piece in found if piece.block.kind not in _THINKING]
+            # Only the index of a place is asked for below.
+            pieces += [piece._replace(place=_place(index)) for piece in found]
+        return [
+            self._part(seen, look)
+            for _, seen in groupby(shown(pieces), key=lambda piece: piece.place.index)
+        ]
 
-    def _message(
-        self, raw: msgspec.Raw, index: int, look: _Look) -> _Part:
+    def _message(self, raw: msgspec.Raw, index: int, look: _Look) -> _Part:
         """Read a message that was never seen."""
         try:
             message = value(raw)
@@ -234,15 +250,15 @@ class Bodies:
             bare = self._part(spoken, look)
         return part._replace(human=human, bare=bare)
 
-    def _part(
-        self, pieces: Iterable[Piece], look: _Look
-    ) -> _Part:
+    def _part(self, pieces: Iterable[Piece], look: _Look) -> _Part:
         """Intern blocks and remember what a body asks of them."""
         pieces = list(pieces)
         tree, blocks = self.tree, []
         for piece in pieces:
             before = len(tree.kind)
-            number = tree.intern(piece.block, look.variant)
+            # What passes takes no mark, which the same words elsewhere do.
+            passes = piece.block.refuses in _PASSING
+            number = tree.intern(piece.block, look.variant + 2 * passes)
             if number == before:
                 self._waiting.append((piece.block, number, look.model))
             blocks.append(number)
@@ -253,7 +269,8 @@ class Bodies:
             marks=tuple((at, piece.mark) for at, piece in enumerate(pieces) if piece.mark),
             answers=tuple(at for at, piece in enumerate(pieces) if _is_answer(piece)),
             entangled=any(
-                piece.block.kind == "compaction" or piece.block.refuses in _PASSING for piece in pieces
+                piece.block.kind == "compaction" or piece.block.refuses in _PASSING
+                for piece in pieces
             ),
             images=images_in(pieces),
             citations=citations_in(pieces),
@@ -270,6 +287,7 @@ class Bodies:
             for (_, number, _), count in zip(entries, counts, strict=True):
                 self.tree.size[number] = count.tokens
                 self.tree.error[number] = count.doubt
+                self.estimated = self.estimated or count.source == "estimated"
 
     def _head(
         self,
@@ -282,7 +300,9 @@ class Bodies:
     ) -> _Head:
         """Return the prefix that the messages stand on; a new one is rare."""
         spellings = [(key, bytes(part)) for key, part in parts.items() if key in PARAMETERS]
-        keys = [xxh3_128_intdigest(parts[key]) if key in parts else 0 for key in ("tools", "system")]
+        keys = [
+            xxh3_128_intdigest(parts[key]) if key in parts else 0 for key in ("tools", "system")
+        ]
         key = (scope, *keys, images, citations, *sorted(spellings))
         head = self._heads.get(key)
         if head is None:
@@ -322,7 +342,11 @@ class Bodies:
         plain = [piece for piece in tools if piece.block.level is Level.TOOLS]
         node = self.tree.root(scope)
         marks: list[Breakpoint] = []
-        for level, pieces in ((Level.TOOLS, plain), (Level.SYSTEM, web + system), (Level.MESSAGES, [])):
+        for level, pieces in (
+            (Level.TOOLS, plain),
+            (Level.SYSTEM, web + system),
+            (Level.MESSAGES, []),
+        ):
             node = self._gate(node, level, gates[level], hidden[level])
             node = self._walk(node, self._part(pieces, look), marks)
         return _Head(node, tuple(marks))
@@ -347,13 +371,30 @@ class Bodies:
         return node
 
     def _note_answers(self, node: int, part: _Part) -> None:
-        """Note, for the call whose prompt ends here, where server tools answered it."""
-        number = self._tips.get(node)
-        if number is None or number in self.rounds:
+        """Note where server tools answered the prompt that ends here."""
+        if node in self._answers:
             return
         path = self.tree.path(self.tree.extend(node, part.blocks))
         start = len(path) - len(part.blocks)
-        self.rounds[number] = [path[start + at] for at in part.answers]
+        self._answers[node] = tuple(path[start + at] for at in part.answers)
+
+    @property
+    def rounds(self) -> dict[int, tuple[int, ...]]:
+        """By number of the call: where server tools answered while it was served.
+
+        Asked for at the end, since the body that repeats an answer may be read first.
+        """
+        return {
+            self._tips[node]: answers
+            for node, answers in self._answers.items()
+            if node in self._tips
+        }
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _place(index: int) -> Place:
+    """Make a message's place once."""
+    return Place(level=Level.MESSAGES, index=index)
 
 
 def scope_of(name: str, envelope: Envelope, assume: Assumptions) -> Scope:
@@ -376,17 +417,14 @@ def place_automatic(
         if marked == target:
             return None if lifetime_ is automatic else mismatch_words(automatic, lifetime_)
     if target >= 0:
-        marks.append(Breakpoint(target, automatic))
+        # A mark may stand further on, on a block that should not carry one.
+        insort(marks, Breakpoint(target, automatic))
     return None
 
 
-def _drop_old_thinking(messages: list[_Part]) -> None:
-    """Leave out thinking before the newest message of a person, as older models do."""
-    newest = max((at for at, part in enumerate(messages) if part.human), default=0)
-    for at in range(newest):
-        bare = messages[at].bare
-        if bare is not None:
-            messages[at] = bare
+def _newest_question(messages: Sequence[_Part]) -> int:
+    """Return the newest message of a person; older models drop the thinking before it."""
+    return max((at for at, part in enumerate(messages) if part.human), default=0)
 
 
 def _is_answer(piece: Piece) -> bool:
