@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -16,16 +16,18 @@ from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Envelope, Sent, place_automatic, scope_of
 from cacheplan.errors import InputError
+from cacheplan.kinds import CONTENT
 from cacheplan.prefixes import SETTINGS, PrefixTree, Scope
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
 from cacheplan.settings import Settings, settings
-from cacheplan.strict_json import typed, value
+from cacheplan.strict_json import member, quoted, typed, value
 
 __all__ = ["Digests"]
 
 _LEVELS = {str(level): level for level in Level}
-_KINDS_REFUSING = {"thinking": "thinking", "redacted_thinking": "thinking"}
+#: As for a recorded call: no block is as long, and arithmetic has an end.
+_TOKENS = 10**12
 
 
 class _Named(msgspec.Struct):
@@ -34,7 +36,8 @@ class _Named(msgspec.Struct):
     digest: str
     tokens: int
     level: Literal["tools", "system", "messages"]
-    kind: str = "text"
+    #: Left out is ``text``.
+    kind: str | msgspec.UnsetType = msgspec.UNSET
     #: True where the service takes no breakpoint, for a reason that only the text shows.
     unmarkable: bool = False
 
@@ -80,14 +83,14 @@ class Digests:
         prompt = self._lay_out(parts, envelope, name, speed)
         marks = self._marks(parts, prompt)
         automatic = self._automatic(parts)
+        geo = self._word(parts, "inference_geo") or ""
+        closing = self._closing(parts)
         refused = None
         if automatic is not None:
             refused = place_automatic(self.tree, automatic, prompt.tip, marks)
         if id is not None:
             self._known[id] = prompt
-        geo = self._word(parts, "inference_geo") or ""
         tariff = Tariff(name, envelope.platform, envelope.surface, speed, geo)
-        closing = self._closing(parts)
         return Sent(prompt.tip, tariff, tuple(marks), automatic, closing, refused)
 
     def _lay_out(
@@ -109,9 +112,7 @@ class Digests:
         tip, head = self._extend(earlier, gates, blocks)
         return _Prompt(tip, scope, gates, earlier.length + len(blocks), head, images)
 
-    def _extend(
-        self, earlier: _Prompt, gates: Settings, blocks: Sequence[int]
-    ) -> tuple[int, int]:
+    def _extend(self, earlier: _Prompt, gates: Settings, blocks: Sequence[int]) -> tuple[int, int]:
         """Go down block by block, over the settings wherever a level begins."""
         tree, node, head = self.tree, earlier.tip, earlier.head
         last = tree.block[node]
@@ -138,29 +139,32 @@ class Digests:
             return []
         try:
             named = typed(raw, _BLOCKS)
-            if any(bytes(raw).count(f'"{key}"'.encode()) > len(named) for key in ("digest", "tokens")):
+            if _may_repeat(bytes(raw), named):
                 value(raw)
         except InputError as error:
             raise error.within("blocks") from error
         for at, block in enumerate(named):
-            if block.tokens < 0:
-                raise InputError(f"{block.tokens} is negative", ("blocks", at, "tokens"))
+            if not 0 <= block.tokens <= _TOKENS:
+                what = f"{quoted(block.tokens)} is not a number of tokens"
+                raise InputError(what, ("blocks", at, "tokens"))
         return named
 
     def _intern(self, named: Sequence[_Named]) -> list[int]:
         """Number the blocks; one name with two lengths is two blocks."""
         numbers = []
         for block in named:
-            form = f"{block.level}\0{block.kind}\0{block.digest}".encode("utf-8", "surrogatepass")
-            refuses = _KINDS_REFUSING.get(block.kind, "unmarkable" if block.unmarkable else "")
+            kind = block.kind or "text"
+            form = f"{block.level}\0{kind}\0{block.digest}".encode()
+            level = _LEVELS[block.level]
+            refuses = "" if level is Level.TOOLS else CONTENT.get(kind, "")
             numbers.append(
                 self.tree.intern(
                     Block(
-                        level=_LEVELS[block.level],
-                        kind=block.kind,
+                        level=level,
+                        kind=kind,
                         digest=blake2b(form, digest_size=16).digest(),
                         tokens=block.tokens,
-                        refuses=refuses,
+                        refuses=refuses or ("unmarkable" if block.unmarkable else ""),
                     ),
                     block.tokens,
                 )
@@ -174,7 +178,7 @@ class Digests:
             return None
         found = self._known.get(name)
         if found is None:
-            raise InputError(f'"{name}" is not the id of an earlier line', ("extends",))
+            raise InputError(f"{quoted(name)} is not the id of an earlier line", ("extends",))
         return found
 
     def _blocks_of(self, tip: int) -> list[int]:
@@ -198,16 +202,20 @@ class Digests:
         if raw is None:
             return []
         try:
+            value(raw)  # refuses a key given twice
             found = typed(raw, _MARKS)
         except InputError as error:
             raise error.within("marks") from error
-        marks = []
+        marks: dict[int, Breakpoint] = {}
         for at, mark in enumerate(found):
             if not 0 <= mark.block < prompt.length:
-                what = f"{mark.block} is not one of the prompt's {prompt.length} blocks"
+                what = f"{quoted(mark.block)} is not one of the prompt's {prompt.length} blocks"
                 raise InputError(what, ("marks", at, "block"))
-            marks.append(Breakpoint(self._node_at(prompt, mark.block), Lifetime(mark.ttl)))
-        return sorted(marks)
+            if mark.block in marks:
+                raise InputError(f"{mark.block} is marked twice", ("marks", at, "block"))
+            node = self._node_at(prompt, mark.block)
+            marks[mark.block] = Breakpoint(node, Lifetime(mark.ttl))
+        return sorted(marks.values())
 
     def _node_at(self, prompt: _Prompt, index: int) -> int:
         """Return the prefix that ends with a block, walking up from the nearer end."""
@@ -226,20 +234,31 @@ class Digests:
         try:
             return None if word is None else Lifetime(word)
         except ValueError as error:
-            raise InputError(f'"{word}" is not 5m or 1h', ("automatic",)) from error
+            raise InputError(f"{quoted(word)} is not 5m or 1h", ("automatic",)) from error
 
     def _closing(self, parts: Mapping[str, msgspec.Raw]) -> int:
         """Read how many tokens follow the last block, which no breakpoint reaches."""
-        raw = parts.get("closing_tokens")
-        found = 0 if raw is None else value(raw)
-        if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        found = member(parts, "closing_tokens")
+        if found is None:
+            return 0
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= _TOKENS:
             raise InputError("this is not a number of tokens", ("closing_tokens",))
         return found
 
     def _word(self, parts: Mapping[str, msgspec.Raw], key: str) -> str | None:
         """Return a member that is text or left out."""
-        raw = parts.get(key)
-        found: Any = None if raw is None else value(raw)
+        found = member(parts, key)
         if found is None or isinstance(found, str):
             return found
         raise InputError("this is not text", (key,))
+
+
+def _may_repeat(raw: bytes, named: Sequence[_Named]) -> bool:
+    """Tell whether some block may give one of its keys twice, without reading it again.
+
+    A key that stands no more often than there are values for it stands nowhere twice;
+    an escape could spell a key so that it is not found.
+    """
+    kinds = sum(block.kind is not msgspec.UNSET for block in named)
+    given = {b"digest": len(named), b"tokens": len(named), b"level": len(named), b"kind": kinds}
+    return b"\\" in raw or any(raw.count(b'"%b"' % key) > most for key, most in given.items())
