@@ -9,12 +9,14 @@ and what was written apart: only to their sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from cacheplan.prefixes import PrefixTree
+from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
 __all__ = ["settle"]
@@ -25,38 +27,40 @@ PLAUSIBLE = 3.0
 
 
 def settle(
-    tree: PrefixTree, calls: list[Call], counted: Iterable[int], *, trust_usage: bool
+    tree: PrefixTree,
+    calls: list[Call],
+    counted: Iterable[int],
+    *,
+    trust_usage: bool,
+    estimated: bool = True,
 ) -> tuple[list[Call], Literal["usage", "counted", "estimated"]]:
     """Measure the tree; return the calls with what their usage says, and the source.
 
-    ``counted`` names the calls whose blocks were counted here; the others state their
-    lengths themselves.
+    ``counted`` names the calls whose blocks were counted here, ``estimated`` says whether
+    by an estimate; the others state their lengths themselves.
     """
     settled = bytearray(len(tree))
     by_usage = 0
     counted = list(counted)
-    if trust_usage:
-        for number in counted:
-            call = calls[number]
-            if call.recorded is not None and call.recorded.prompt > 0 and _fit(tree, call, settled):
-                by_usage += 1
-                closing = call.recorded.prompt - tree.tokens[call.tip]
-                calls[number] = msgspec.structs.replace(call, closing=max(closing, 0))
+    for number in counted if trust_usage else ():
+        call = calls[number]
+        recorded = call.recorded
+        if recorded is None or recorded.prompt <= 0 or not _fit(tree, call, recorded, settled):
+            continue
+        by_usage += 1
+        closing = recorded.prompt - tree.tokens[call.tip]
+        calls[number] = msgspec.structs.replace(call, closing=max(closing, 0))
     _carry(tree, settled)
-    stated = len(calls) - len(counted)
-    if by_usage == len(counted) and calls:
-        return calls, "usage" if by_usage else "counted"
-    return calls, "estimated" if by_usage + stated < len(calls) else "counted"
+    if counted and by_usage == len(counted):
+        return calls, "usage"
+    return calls, "estimated" if counted and estimated else "counted"
 
 
-def _fit(tree: PrefixTree, call: Call, settled: bytearray) -> bool:
+def _fit(tree: PrefixTree, call: Call, recorded: Usage, settled: bytearray) -> bool:
     """Stretch what is new in one prompt to its recorded length."""
-    assert call.recorded is not None
-    recorded = call.recorded
     reached = call.marks[-1].node if call.marks else -1
-    fits = False
-    if reached >= 0 and recorded.read + recorded.written > 0:
-        fits = _stretch(tree, reached, recorded.read + recorded.written, settled)
+    cached = recorded.read + recorded.written
+    fits = reached >= 0 and cached > 0 and _stretch(tree, reached, cached, settled)
     if reached != call.tip or not fits:
         fits = _stretch(tree, call.tip, recorded.prompt - call.closing, settled) or fits
     return fits
@@ -75,14 +79,17 @@ def _stretch(tree: PrefixTree, node: int, length: int, settled: bytearray) -> bo
     guess, truth = sum(map(tree.own, fresh)), length - base
     if truth < 0 or not guess or not 1 / PLAUSIBLE <= truth / guess <= PLAUSIBLE:
         return False
-    total = doubt = 0
+    total, before = 0, tree.doubt[above]
+    after = sum(tree.error[tree.block[step]] for step in fresh)
     for step in reversed(fresh):
-        total += tree.own(step)
-        doubt += tree.error[tree.block[step]]
+        error = tree.error[tree.block[step]]
+        total, before, after = total + tree.own(step), before + error, after - error
         tree.tokens[step] = base + round(total * truth / guess)
-        # Both ends are known, so a step between them is off by no more than its
-        # distance to the nearer one.
-        tree.doubt[step] = min(doubt, tree.tokens[step] - base, length - tree.tokens[step])
+        # Added up from either end, the estimates are off by no more than their errors;
+        # stretching moved the step away from both sums, by its share of the difference.
+        moved = abs(truth - guess)
+        bound = min(before + moved * total / guess, after + moved * (guess - total) / guess)
+        tree.doubt[step] = math.floor(bound + 0.5)
         settled[step] = 1
     return True
 

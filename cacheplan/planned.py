@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from cacheplan.arrivals import ARRIVALS, Dice
 from cacheplan.errors import InputError
-from cacheplan.strict_json import value
+from cacheplan.strict_json import member, number, quoted
 
 __all__ = ["Planned", "expand", "planned"]
 
 #: Text from here on is another one on every call.
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 _STEP: Final = re.compile(r"(?:^|\.)([A-Za-z_]\w*)|\[(\d+)\]")
-#: What a variable part is filled with: about two tokens a word under either tokenizer.
+#: What the turns of a conversation are filled with.
 _FILLER: Final = "variable "
+#: How many of them are counted to learn the length of one.
+_SAMPLE: Final = 200
+#: A line that plans more calls is more likely a slip than a plan: it is a call every
+#: second for four months, and each takes about a kilobyte.
+_CALLS: Final = 10_000_000
 
 
 class Planned(NamedTuple):
@@ -42,67 +47,101 @@ class Planned(NamedTuple):
     number: int
 
 
-def planned(parts: Mapping[str, msgspec.Raw], line: Mapping[str, Any], number: int) -> Planned:
-    """Read the keys of a planned line; ``line`` is what all forms have in common."""
+def planned(parts: Mapping[str, msgspec.Raw], line: Mapping[str, Any], at: int) -> Planned:
+    """Read the keys of a planned line, the ``at``-th of its kind.
+
+    ``line`` is what all forms have in common.
+    """
 
     def read(key: str, default: float, least: float) -> float:
         return _number(parts, key, default, least)
 
-    arrivals = value(parts["arrivals"]) if "arrivals" in parts else "poisson"
-    if arrivals not in ARRIVALS:
-        raise InputError(f'"{arrivals}" is not {", ".join(ARRIVALS)}', ("arrivals",))
-    try:
-        body = value(parts["request"])
-    except InputError as error:
-        raise error.within("request") from error
-    if not isinstance(body, Mapping):
-        raise InputError("this is not an object", ("request",))
-    return Planned(
+    arrivals = member(parts, "arrivals") or "poisson"
+    if not isinstance(arrivals, str) or arrivals not in ARRIVALS:
+        raise InputError(f"{quoted(arrivals)} is not {', '.join(ARRIVALS)}", ("arrivals",))
+    body = _body(parts)
+    plan = Planned(
         line=line,
         body=body,
         calls_per_hour=read("calls_per_hour", 0, 0),
         arrivals=arrivals,
         hours=read("hours", 24, 0),
         varies=_varies(parts, body),
-        turns=int(read("turns", 1, 1)),
+        turns=_whole(parts, "turns", 1),
         turn_gap=read("turn_gap", 30, 0),
-        turn_tokens=int(read("turn_tokens", 500, 1)),
-        number=number,
+        turn_tokens=_whole(parts, "turn_tokens", 500),
+        number=at,
     )
+    if plan.calls_per_hour * plan.hours * plan.turns > _CALLS:
+        raise InputError(f"more than {_CALLS:,} calls; plan fewer hours", ("calls_per_hour",))
+    return plan
 
 
-def expand(plan: Planned, seed: int) -> Iterator[tuple[Mapping[str, Any], bytes]]:
-    """Yield the calls of a planned line: what stands beside the request, and the request."""
+def _body(parts: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
+    """Decode the request; its turns go where its messages are."""
+    body = member(parts, "request")
+    if not isinstance(body, dict):
+        raise InputError("this is not an object", ("request",))
+    if not isinstance(body.get("messages"), list):
+        raise InputError("missing, or not a list", ("request", "messages"))
+    return body
+
+
+def expand(
+    plan: Planned, seed: int, measure: Callable[[Sequence[str]], Sequence[int]]
+) -> Iterator[tuple[Mapping[str, Any], bytes]]:
+    """Yield the calls of a planned line: what stands beside the request, and the request.
+
+    ``measure`` says how long messages of some texts are, and is asked at most once.
+    """
     if not plan.calls_per_hour or not plan.hours:
         return
+    words = _words(plan, measure) if plan.turns > 1 else 0
     dice = Dice(seed * 1_000_003 + plan.number)
     starts = ARRIVALS[plan.arrivals](plan.calls_per_hour, plan.hours, dice)
     for conversation, start in enumerate(starts):
         body = json.loads(json.dumps(plan.body))
-        _vary(body, plan.varies, f"{plan.number}.{conversation}")
+        name = f"{plan.number}.{conversation}"
+        _vary(body, plan.varies, name)
+        session = plan.line["session"] or f"planned/{plan.number}/{conversation}"
         for turn in range(plan.turns):
             if turn:
-                _take_turn(body, plan, f"{plan.number}.{conversation}.{turn}")
+                body["messages"] += _turn(f"{name}.{turn}", words)
             at = start + turn * plan.turn_gap
-            session = plan.line["session"] or f"planned/{plan.number}/{conversation}"
             yield {**plan.line, "at": at, "session": session}, json.dumps(body).encode()
 
 
-def _take_turn(body: dict[str, Any], plan: Planned, name: str) -> None:
-    """Append an answer and the next question, together ``turn_tokens`` long."""
-    words = max(plan.turn_tokens // 2, 1)
-    said = f"{name} " + _FILLER * words
-    body["messages"] += [
-        {"role": "assistant", "content": [{"type": "text", "text": "a " + said}]},
-        {"role": "user", "content": [{"type": "text", "text": "q " + said}]},
+def _turn(name: str, words: int) -> list[dict[str, Any]]:
+    """Return an answer and the next question, as long as each other."""
+    return [
+        {"role": role, "content": [{"type": "text", "text": _said(role, name, words)}]}
+        for role in ("assistant", "user")
     ]
+
+
+def _said(role: str, name: str, words: int) -> str:
+    """Return text that nobody else says."""
+    return f"{role} {name} " + _FILLER * words
+
+
+def _words(plan: Planned, measure: Callable[[Sequence[str]], Sequence[int]]) -> int:
+    """Return how many words make half a turn ``turn_tokens`` / 2 long.
+
+    A counter's own words for a length are lines, to within a token or two, so two points
+    of the line are enough; a turn cannot be shorter than the name that tells it apart.
+    """
+    name = f"{plan.number}.0.1"
+    none, some = measure([_said("assistant", name, 0), _said("assistant", name, _SAMPLE)])
+    return max(round((plan.turn_tokens / 2 - none) * _SAMPLE / max(some - none, 1)), 0)
 
 
 def _varies(
     parts: Mapping[str, msgspec.Raw], body: Mapping[str, Any]
 ) -> tuple[tuple[str | int, ...], ...]:
     """Return the places that differ on every call, each checked to exist."""
-    listed = value(parts["varies"]) if "varies" in parts else []
+    listed = member(parts, "varies")
+    if listed is None:
+        return ()
     if not isinstance(listed, list):
         raise InputError("this is not a list of places", ("varies",))
     places = []
@@ -111,17 +150,21 @@ def _varies(
             raise InputError("this is not a place", ("varies", at))
         steps = tuple(int(index) if index else name for name, index in _STEP.findall(text))
         if not steps or _STEP.sub("", text):
-            raise InputError(f'"{text}" is not a place such as messages[0].content[1]', ("varies", at))
+            what = f"{quoted(text)} is not a place such as messages[0].content[1]"
+            raise InputError(what, ("varies", at))
         try:
             _at(body, steps)
         except (LookupError, TypeError) as error:
-            raise InputError(f"the request has no {text}", ("varies", at)) from error
+            raise InputError(f"the request has no {quoted(text)}", ("varies", at)) from error
         places.append(steps)
     return tuple(places)
 
 
 def _at(holder: Any, steps: tuple[str | int, ...]) -> Any:
+    """Follow a place; a letter of a text is none."""
     for step in steps:
+        if isinstance(holder, str):
+            raise TypeError
         holder = holder[step]
     return holder
 
@@ -148,8 +191,12 @@ def _varied(part: Any, name: str) -> Any:
 
 def _fill(part: Any, name: str) -> None:
     """Replace placeholders everywhere inside a body."""
-    steps = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-    for key, item in list(steps):
+    steps: list[tuple[Any, Any]] = []
+    if isinstance(part, dict):
+        steps = list(part.items())
+    elif isinstance(part, list):
+        steps = list(enumerate(part))
+    for key, item in steps:
         if isinstance(item, str):
             part[key] = _PLACEHOLDER.sub(lambda found: f"{found[1]} {name}", item)
         else:
@@ -158,9 +205,19 @@ def _fill(part: Any, name: str) -> None:
 
 def _number(parts: Mapping[str, msgspec.Raw], key: str, default: float, least: float) -> float:
     """Return a member that is a number of at least ``least``."""
-    found = value(parts[key]) if key in parts else default
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise InputError("this is not a number", (key,))
+    given = member(parts, key)
+    try:
+        found = default if given is None else number(given)
+    except InputError as error:
+        raise error.within(key) from error
     if found < least:
         raise InputError(f"{found:g} is less than {least:g}", (key,))
     return found
+
+
+def _whole(parts: Mapping[str, msgspec.Raw], key: str, default: int) -> int:
+    """Return a member that is a whole number of at least 1."""
+    found = _number(parts, key, default, 1)
+    if found != int(found):
+        raise InputError(f"{found:g} is not a whole number", (key,))
+    return int(found)

@@ -6,28 +6,34 @@ what is wrong with it goes out as an ``InputError`` with the path inside the lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
-from cacheplan.facts import MESSAGE_FRAME, PLATFORMS
 from cacheplan.lengths import settle
+from cacheplan.pieces import message_pieces
 from cacheplan.planned import Planned, expand, planned
 from cacheplan.prefixes import PrefixTree
-from cacheplan.strict_json import members, value
+from cacheplan.strict_json import member, members, number, quoted
 from cacheplan.tokens import TokenCounter
 from cacheplan.usage import Usage
+from cacheplan.wire import parse
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Intake", "recorded_usage"]
 
 _SURFACES: Final = ("messages", "batch")
+#: No prompt is a thousandth as long; anything above is a mistake, and may be one of a
+#: size that arithmetic cannot take.
+_TOKENS: Final = 10**12
 
 
 class _Line(NamedTuple):
@@ -58,7 +64,7 @@ class Intake:
         seed: int = 0,
     ) -> None:
         self.tree = PrefixTree()
-        self.tree.turn = MESSAGE_FRAME
+        self.tree.turn = facts.MESSAGE_FRAME
         self.assume = assume or Assumptions()
         self._counter = counter
         self._model = model
@@ -84,22 +90,41 @@ class Intake:
                 raise InputError("missing; only a request can be planned", ("at",))
             self._append(line, line.at, self._digests.read(parts, self._envelope(line), line.id))
         else:
-            raise InputError("missing; a call is a request, or blocks in the digest form", ("request",))
+            what = "missing; a call is a request, or blocks in the digest form"
+            raise InputError(what, ("request",))
 
     def _add_request(self, parts: Mapping[str, msgspec.Raw], line: _Line) -> None:
         if line.at is None:
-            self._planned.append(planned(parts, line._asdict(), len(self._planned)))
+            self._add_plan(planned(parts, line._asdict(), len(self._planned)))
             return
-        number = len(self._calls)
+        at = len(self._calls)
         try:
-            sent = self._bodies.read(parts["request"], self._envelope(line), number)
+            sent = self._bodies.read(parts["request"], self._envelope(line), at)
         except InputError as error:
             raise error.within("request") from error
         if sent is None:
             self._partial += 1
         else:
-            self._counted.append(number)
+            self._counted.append(at)
             self._append(line, line.at, sent)
+
+    def _add_plan(self, plan: Planned) -> None:
+        """Keep a planned line whose body can be read, since its calls are made later."""
+        try:
+            named = parse(plan.body, self.assume).model
+        except InputError as error:
+            raise error.within("request") from error
+        if not named and not self._model:
+            raise InputError("missing", ("request", "model"))
+        self._planned.append(plan)
+
+    def _lengths(self, plan: Planned, texts: Sequence[str]) -> list[int]:
+        """Say how long messages of these texts are to the model of a planned line."""
+        found = facts.find(self._model or plan.body["model"])
+        messages = ({"role": "user", "content": text} for text in texts)
+        blocks = [message_pieces(message, 0, self.assume)[0].block for message in messages]
+        counts = self._counter.count(blocks, found.model if found else None)
+        return [count.tokens + self.tree.turn for count in counts]
 
     def _envelope(self, line: _Line) -> Envelope:
         return Envelope(line.platform, line.surface, line.workspace or "", line.at, self._model)
@@ -132,17 +157,23 @@ class Intake:
     def workload(self) -> Workload:
         """Return what was taken in, in time order, every prefix measured."""
         for plan in self._planned:
-            for line, body in expand(plan, self._seed):
+            for line, body in expand(plan, self._seed, partial(self._lengths, plan)):
                 self._add_planned(line, body)
         self._bodies.count()
         calls = self._with_rounds()
-        calls, source = settle(self.tree, calls, self._counted, trust_usage=self._model is None)
+        calls, source = settle(
+            self.tree,
+            calls,
+            self._counted,
+            trust_usage=self._model is None,
+            estimated=self._bodies.estimated,
+        )
         calls.sort(key=lambda call: call.at)
         notes = []
         if self._partial:
             notes.append(
-                f"{self._partial} bodies hold only the newest messages of a conversation that the"
-                " service keeps; they were left out"
+                "bodies that hold only the newest messages of a conversation which the service"
+                f" keeps, left out: {self._partial}"
             )
         return Workload(
             tree=self.tree,
@@ -153,20 +184,20 @@ class Intake:
         )
 
     def _add_planned(self, line: Mapping[str, Any], body: bytes) -> None:
-        number = len(self._calls)
+        at = len(self._calls)
         envelope = Envelope(
             line["platform"], line["surface"], line["workspace"] or "", line["at"], self._model
         )
-        sent = self._bodies.read(body, envelope, number)
+        sent = self._bodies.read(body, envelope, at)
         if sent is not None:
-            self._counted.append(number)
+            self._counted.append(at)
             self._append(_Line(**line), line["at"], sent)
 
     def _with_rounds(self) -> list[Call]:
         """Add to each call where server tools answered while it was served."""
         calls = list(self._calls)
-        for number, nodes in self._bodies.rounds.items():
-            calls[number] = msgspec.structs.replace(calls[number], rounds=tuple(nodes))
+        for at, nodes in self._bodies.rounds.items():
+            calls[at] = msgspec.structs.replace(calls[at], rounds=nodes)
         return calls
 
 
@@ -204,17 +235,19 @@ def _count(holder: Mapping[str, Any], key: str) -> int:
     if not isinstance(found, int) or isinstance(found, bool):
         raise InputError("this is not a whole number of tokens", (key,))
     if found < 0:
-        raise InputError(f"{found} is negative", (key,))
+        raise InputError(f"{quoted(found)} is negative", (key,))
+    if found > _TOKENS:
+        raise InputError("more tokens than any prompt has", (key,))
     return found
 
 
 def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
     """Decode what every form of line says besides its prompt."""
     found: dict[str, Any] = {}
-    for key in _READERS:
-        raw = parts.get(key)
+    for key, read in _READERS.items():
+        given = member(parts, key)
         try:
-            found[key] = _READERS[key](None if raw is None else value(raw))
+            found[key] = read(given)
         except InputError as error:
             raise error.within(key) from error
     response = found.pop("response")
@@ -257,26 +290,22 @@ def _read_usage(found: Any) -> Usage | None:
 
 def _read_at(found: Any) -> float | None:
     """Read a time: seconds, or RFC 3339 with its zone."""
-    if isinstance(found, str):
-        try:
-            moment = datetime.fromisoformat(found)
-        except ValueError as error:
-            raise InputError(f'"{found}" is neither seconds nor an RFC 3339 time') from error
-        if moment.tzinfo is None:
-            raise InputError(f'"{found}" names no time zone (write Z for UTC)')
-        return moment.timestamp()
-    return None if found is None else _number(found)
-
-
-def _number(found: Any) -> float:
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise InputError("this is not a number")
-    return float(found)
+    if not isinstance(found, str):
+        return None if found is None else number(found)
+    try:
+        # The standard allows small letters, Python only capitals.
+        moment = datetime.fromisoformat(found.upper())
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+    except (ValueError, OverflowError) as error:
+        what = f"{quoted(found)} is neither seconds nor an RFC 3339 time"
+        raise InputError(what) from error
+    raise InputError(f"{quoted(found)} names no time zone (write Z for UTC)")
 
 
 def _read_seconds(found: Any) -> float:
     """Read how long the first token took; a second where nobody says."""
-    seconds = 1.0 if found is None else _number(found)
+    seconds = 1.0 if found is None else number(found)
     if seconds < 0:
         raise InputError(f"{found} is negative")
     return seconds
@@ -289,7 +318,7 @@ def _read_text(found: Any) -> str | None:
 
 
 def _read_platform(found: Any) -> str:
-    return _one_of(found, tuple(PLATFORMS), "anthropic")
+    return _one_of(found, tuple(facts.PLATFORMS), "anthropic")
 
 
 def _read_surface(found: Any) -> str:
@@ -301,7 +330,7 @@ def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
         return default
     if found in allowed:
         return str(found)
-    raise InputError(f'"{found}" is not {", ".join(allowed[:-1])} or {allowed[-1]}')
+    raise InputError(f"{quoted(found)} is not {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
 def _read_output(found: Any) -> int | None:
