@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import sys
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError, UnsupportedError
@@ -24,6 +25,9 @@ __all__ = ["Source", "lines", "opened", "read"]
 Source = str | PathLike[str]
 
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
+#: Bytes of a compressed file that are unpacked in one step.
+_AT_ONCE = 1 << 18
+_DAMAGED = "the compressed file is damaged"
 
 
 def read(
@@ -53,12 +57,17 @@ def read(
                 if not skip_bad:
                     raise error.at(_name(source), number) from error
                 skipped += 1
-    workload = intake.workload()
+    try:
+        workload = intake.workload()
+    except InputError as error:
+        raise error.at(_names(sources)) from error
+    note = f"lines that could not be read, skipped: {skipped}"
     if skip_bad:
-        note = f"{skipped} lines could not be read and were skipped"
         workload = replace(workload, notes=(*workload.notes, note))
     if not workload.calls:
-        raise InputError("no calls in it").at(", ".join(map(_name, sources)))
+        raise InputError(f"no calls in it ({note})" if skipped else "no calls in it").at(
+            _names(sources)
+        )
     return workload
 
 
@@ -79,50 +88,104 @@ def opened(source: Source) -> Iterator[BinaryIO]:
 
     What it is compressed with is told from its first bytes, since names lie.
     """
-    name = _name(source)
     try:
         with _raw(source) as stream:
             head = stream.peek(4)[:4]
             if head.startswith(_GZIP):
                 with gzip.open(stream) as unpacked:
-                    yield unpacked  # type: ignore[misc] -- reads bytes as any binary file does
+                    yield cast("BinaryIO", unpacked)
             elif head.startswith(_ZSTD):
-                with _zstd(stream, name) as unpacked:
-                    yield unpacked
+                yield io.BufferedReader(_Unpacked(stream, *_zstd(_name(source))), _AT_ONCE)
             else:
                 yield stream
     except EOFError as error:
-        raise InputError("the compressed file ends too early").at(name) from error
+        raise InputError("the compressed file ends too early").at(_name(source)) from error
+    except zlib.error as error:
+        raise InputError(_DAMAGED).at(_name(source)) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(reason[:1].lower() + reason[1:]).at(name) from error
+        raise InputError(reason[:1].lower() + reason[1:]).at(_name(source)) from error
 
 
 @contextmanager
 def _raw(source: Source) -> Iterator[io.BufferedReader]:
-    """Open the bytes as they are; standard input is not closed."""
-    if str(source) == "-":
-        yield io.BufferedReader(sys.stdin.buffer.raw)  # type: ignore[attr-defined] -- a real stdin has it
+    """Open the bytes as they are; standard input is left open."""
+    if str(source) != "-":
+        with Path(source).open("rb") as stream:
+            yield stream
         return
-    with Path(source).open("rb") as stream:
+    # A reader around the reader: a pipe may hand over less than the bytes to peek at,
+    # and a test's own standard input cannot peek at all.
+    stream = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer))
+    try:
         yield stream
+    finally:
+        stream.detach()
 
 
-@contextmanager
-def _zstd(stream: io.BufferedReader, name: str) -> Iterator[BinaryIO]:
-    """Unpack zstd; its package is imported only here."""
+def _zstd(name: str) -> tuple[Callable[[], Any], type[Exception]]:
+    """Return what unpacks one frame, and its error; either package is imported only here."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdDecompressor, zstd.ZstdError
     try:
         import zstandard
     except ImportError as error:
         what = "this file is zstd; pip install zstandard to read it"
         raise UnsupportedError(what).at(name) from error
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True) as unpacked:
-            yield io.BufferedReader(unpacked, 1 << 20)  # type: ignore[arg-type] -- it reads bytes
-    except zstandard.ZstdError as error:
-        raise InputError("the compressed file is damaged").at(name) from error
+    return (lambda: zstandard.ZstdDecompressor().decompressobj()), zstandard.ZstdError
+
+
+class _Unpacked(io.RawIOBase):
+    """Unpacks zstd frame by frame; the package's own reader ends early without a word."""
+
+    def __init__(
+        self, packed: BinaryIO, begin: Callable[[], Any], damaged: type[Exception]
+    ) -> None:
+        self._packed = packed
+        self._begin = begin
+        self._damaged = damaged
+        self._frame: Any = None
+        #: Packed bytes behind the end of a frame, and unpacked ones nobody asked for yet.
+        self._rest = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Say that it can be read, which ``BufferedReader`` asks."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer as far as one step goes; none of it is the end of the file."""
+        while not self._ready:
+            packed = self._rest or self._packed.read(_AT_ONCE)
+            if not packed:
+                if self._frame is not None:
+                    raise EOFError
+                return 0
+            self._ready = memoryview(self._unpack(packed))
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count
+
+    def _unpack(self, packed: bytes) -> bytes:
+        """Unpack some bytes, of one frame at most."""
+        frame = self._frame or self._begin()
+        try:
+            plain: bytes = frame.decompress(packed)
+        except self._damaged as error:
+            raise OSError(_DAMAGED) from error
+        self._rest = frame.unused_data if frame.eof else b""
+        self._frame = None if frame.eof else frame
+        return plain
 
 
 def _name(source: Source) -> str:
     """Name a source as its errors should."""
     return "standard input" if str(source) == "-" else str(source)
+
+
+def _names(sources: Iterable[Source]) -> str:
+    """Name all sources, where it could be any of them."""
+    return ", ".join(map(_name, sources))
