@@ -9,14 +9,16 @@ Everything else is in the modules by name: `facts` and `prices` are the tables,
 
 from __future__ import annotations
 
-from cacheplan.assumptions import Assumptions
-from cacheplan.errors import CacheplanError
-from cacheplan.io.door import check, compare, explain, project
-from cacheplan.io.reading import read
-from cacheplan.prices import Sheet
-from cacheplan.usage import Usage
-from cacheplan.wire import mark, unmark
-from cacheplan.workload import Workload
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cacheplan.assumptions import Assumptions
+    from cacheplan.errors import CacheplanError
+    from cacheplan.io.door import check, compare, explain, project
+    from cacheplan.io.reading import read
+    from cacheplan.prices import Sheet
+    from cacheplan.usage import Usage
+    from cacheplan.wire import mark, unmark
+    from cacheplan.workload import Workload
 
 __all__ = [
     "Assumptions",
@@ -32,3 +34,36 @@ __all__ = [
     "read",
     "unmark",
 ]
+
+#: Where each name stands. It is fetched when it is first used, so that a program which
+#: imports this package, and the command line that only says what it can do, start at once.
+_FROM = {
+    "Assumptions": "assumptions",
+    "CacheplanError": "errors",
+    "Sheet": "prices",
+    "Usage": "usage",
+    "Workload": "workload",
+    "check": "io.door",
+    "compare": "io.door",
+    "explain": "io.door",
+    "mark": "wire",
+    "project": "io.door",
+    "read": "io.reading",
+    "unmark": "wire",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a name of the front door, once."""
+    if name not in _FROM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found: object = getattr(import_module(f"{__name__}.{_FROM[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List what is here, fetched already or not."""
+    return sorted({*globals(), *__all__})

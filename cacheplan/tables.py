@@ -12,8 +12,12 @@ from html import escape
 __all__ = ["aligned", "count", "dollars", "html", "percent", "ratio"]
 
 
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+def aligned(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, source: bool = False
+) -> str:
     """Lay out a table in plain text; the first ``left`` columns are words.
+
+    So is the last, where it says the ``source`` of its row.
 
     >>> print(aligned(["policy", "cost"], [["automatic", "$1"], ["static", "$20"]]))
     policy     cost
@@ -21,10 +25,11 @@ def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1
     static      $20
     """
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    words = len(head) - 1 if source else -1
     lines = []
     for row in (head, *rows):
         cells = [
-            cell.ljust(width) if at < left else cell.rjust(width)
+            cell.ljust(width) if at < left or at == words else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())

@@ -6,8 +6,11 @@ goes to standard output; notes and progress go to standard error.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,45 +19,142 @@ from cacheplan.errors import CacheplanError, UnknownFactError
 
 __all__ = ["main"]
 
-_FINDINGS, _BAD_INPUT, _UNKNOWN = 1, 2, 3
+_DONE, _BAD_INPUT, _UNKNOWN = 0, 2, 3
+#: What a shell says of a program that Ctrl-C ended (128 + SIGINT).
+_INTERRUPTED = 130
+
+#: The keys of ``facts.PLATFORMS``, which takes longer to import than help may take.
+_PLATFORMS = ("anthropic", "aws", "bedrock", "google", "foundry")
 
 _Command = Callable[..., Any]
 
 
 class _Commands(click.Group):
-    """Turns every error on purpose into one line and the exit code of its kind."""
+    """Ends every command with an exit code, and every failure with one line."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- as the method it overrides
-        """Run a command; no traceback reaches a user."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; no traceback reaches a user."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a character shows its number.
+                stream.reconfigure(errors="backslashreplace")
         try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except Exception as error:  # noqa: BLE001 -- a defect of ours ends in one line, too
+            sys.exit(_last_words(error))
+        sys.exit(code or _DONE)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the options, and print help where it is asked for."""
+        with _as_long_as_read():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with _as_long_as_read():
             return super().invoke(ctx)
-        except UnknownFactError as error:
-            click.echo(f"cacheplan: {error}", err=True)
-            ctx.exit(_UNKNOWN)
-        except CacheplanError as error:
-            click.echo(f"cacheplan: {error}", err=True)
-            ctx.exit(_BAD_INPUT)
-        except BrokenPipeError:
-            # The reader of our output has seen enough, as `head` does.
-            sys.stderr.close()
-            ctx.exit(0)
+
+
+@contextmanager
+def _as_long_as_read() -> Iterator[None]:
+    """End well where the reader of our output has seen enough, as ``head`` does.
+
+    Inside of click, which takes a closed pipe for a failure.
+    """
+    try:
+        yield
+    except BrokenPipeError as error:
+        _silence()
+        raise click.exceptions.Exit(_DONE) from error
+
+
+def _silence() -> None:
+    """Put what is still to be printed nowhere: Python flushes once more when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _last_words(error: Exception) -> int:
+    """Say what went wrong, and return the exit code of its kind."""
+    if isinstance(error, click.Abort):
+        words, code = "interrupted", _INTERRUPTED
+    elif isinstance(error, UnknownFactError):
+        words, code = str(error), _UNKNOWN
+    elif isinstance(error, CacheplanError):
+        words, code = str(error), _BAD_INPUT
+    elif isinstance(error, OSError):
+        _silence()
+        words, code = f"standard output: {(error.strerror or str(error)).lower()}", _BAD_INPUT
+    else:
+        import traceback
+
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(last.filename)}:{last.lineno}"  # noqa: PTH119 -- for its name
+        words = f"a defect of its own: {type(error).__name__}: {error} ({where})"
+        code = _UNKNOWN
+    click.echo(f"cacheplan: {words}", err=True)
+    return code
+
+
+def _version() -> str:
+    """Return the version that is installed; sources that are not have none."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("cacheplan")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _say_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the version and end."""
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"cacheplan, version {_version()}")
+        ctx.exit()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="cacheplan")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_say_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Plan prompt caching for Claude: what is written, read and paid."""
 
 
 def _tables(command: _Command) -> _Command:
     """Add the options of every command that prices or simulates."""
-    for option in (
-        click.option("--prices", "prices_file", metavar="FILE", help="Price rows of your own (JSON)."),
-        click.option("--assume", "assumed", multiple=True, metavar="NAME=VALUE", help="Answer an open question (see: facts)."),
-        click.option("--quiet", is_flag=True, help="No notes on standard error."),
-    ):
-        command = option(command)
-    return command
+    quiet = click.option("--quiet", is_flag=True, help="No notes on standard error.")
+    return _prices(_assume(quiet(command)))
+
+
+def _prices(command: _Command) -> _Command:
+    """Add the option for a user's own prices."""
+    words = "Price rows of your own (JSON)."
+    return click.option("--prices", "prices_file", metavar="FILE", help=words)(command)
+
+
+def _assume(command: _Command) -> _Command:
+    """Add the option that answers open questions."""
+    words = "Answer an open question (see: facts)."
+    option = click.option("--assume", "assumed", multiple=True, metavar="NAME=VALUE", help=words)
+    return option(command)
 
 
 def _workload(command: _Command) -> _Command:
@@ -62,7 +162,7 @@ def _workload(command: _Command) -> _Command:
     for option in (
         click.argument("sources", nargs=-1, required=True, metavar="WORKLOAD..."),
         click.option("--model", metavar="MODEL", help="Replay as if sent to another model."),
-        click.option("--skip-bad", is_flag=True, help="Skip lines that cannot be read; say how many."),
+        click.option("--skip-bad", is_flag=True, help="Skip lines that cannot be read."),
         click.option("--seed", default=0, metavar="N", help="Fixes the arrivals of planned calls."),
     ):
         command = option(command)
@@ -72,7 +172,7 @@ def _workload(command: _Command) -> _Command:
 @main.command()
 @_workload
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def compare(form: str, **options: Any) -> None:  # noqa: ANN401 -- the shared options
+def compare(form: str, **options: Any) -> None:
     """Every policy on the same calls."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
@@ -80,50 +180,51 @@ def compare(form: str, **options: Any) -> None:  # noqa: ANN401 -- the shared op
     desk = Desk(**options)
     found = desk.compare()
     showing.comparison(found, form)
-    desk.leave(unpriced=found.unpriced)
+    desk.leave(found.unpriced, found.unmeasured)
 
 
 @main.command()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @_tables
-def demo(form: str, **options: Any) -> None:  # noqa: ANN401 -- the shared options
+def demo(form: str, **options: Any) -> None:
     """Compare every policy on the workload that comes with cacheplan."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk, shipped_example
 
     desk = Desk(sources=(shipped_example(),), **options)
-    showing.comparison(desk.compare(), form)
-    desk.leave()
+    found = desk.compare()
+    showing.comparison(found, form)
+    desk.leave(found.unpriced, found.unmeasured)
 
 
 @main.command()
 @_workload
 @click.option("--policy", required=True, metavar="NAME", help="Which policy places the marks.")
 @click.option("--format", "form", type=click.Choice(["jsonl"]), default="jsonl")
-def simulate(policy: str, form: str, **options: Any) -> None:  # noqa: ANN401 -- the shared options
+def simulate(policy: str, form: str, **options: Any) -> None:
     """What the service would have counted, call by call."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
 
     del form
     desk = Desk(**options)
-    desk.leave(unpriced=showing.calls(desk.simulate(policy), desk.sheet))
+    desk.leave(*showing.calls(desk.simulate(policy), desk.sheet, desk.assume))
 
 
 @main.command()
 @click.argument("body", metavar="BODY.json")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("--platform", default="anthropic", help="anthropic, aws, bedrock, google or foundry.")
+@click.option("--platform", type=click.Choice(_PLATFORMS), default="anthropic")
 @_tables
-def check(body: str, form: str, platform: str, **options: Any) -> None:  # noqa: ANN401 -- the shared options
-    """Would the API take this body, and is any of its marks wasted?"""
+def check(body: str, form: str, platform: str, **options: Any) -> None:
+    """Tell whether the API would take a body, and whether a mark of it is wasted."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
 
-    findings = Desk(**options).check(body, platform)
-    showing.findings(findings, form)
-    if any(finding.severity == "error" for finding in findings):
-        sys.exit(_FINDINGS)
+    desk = Desk(**options)
+    found = desk.check(body, platform)
+    showing.findings(found, form)
+    sys.exit(desk.verdict(found))
 
 
 @main.command()
@@ -132,7 +233,7 @@ def check(body: str, form: str, platform: str, **options: Any) -> None:  # noqa:
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 @click.option("--show-text", is_flag=True, help="Show prompt text instead of its shape.")
 @_tables
-def explain(earlier: str, later: str, form: str, show_text: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 -- as click passes them
+def explain(earlier: str, later: str, form: str, show_text: bool, **options: Any) -> None:
     """Why the later call cannot read what the earlier one wrote."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
@@ -144,7 +245,7 @@ def explain(earlier: str, later: str, form: str, show_text: bool, **options: Any
 @_workload
 @click.option("-o", "--output", required=True, metavar="OUT.jsonl", help="Where to write.")
 @click.option("--key-file", metavar="FILE", help="A key of your own; a random one otherwise.")
-def anonymize(output: str, key_file: str | None, **options: Any) -> None:  # noqa: ANN401 -- the shared options
+def anonymize(output: str, key_file: str | None, **options: Any) -> None:
     """Write the digest form: who shares what, and no text."""
     from cacheplan.io.desk import Desk
 
@@ -155,7 +256,7 @@ def anonymize(output: str, key_file: str | None, **options: Any) -> None:  # noq
 
 @main.command()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("--prices", "prices_file", metavar="FILE", help="Price rows of your own (JSON).")
+@_prices
 def prices(form: str, prices_file: str | None) -> None:
     """Print the price rows, with dates and sources."""
     from cacheplan.io import showing
@@ -166,7 +267,7 @@ def prices(form: str, prices_file: str | None) -> None:
 
 @main.command()
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("--assume", "assumed", multiple=True, metavar="NAME=VALUE")
+@_assume
 def facts(form: str, assumed: tuple[str, ...]) -> None:
     """Print models, limits, what breaks a prefix, and the open questions."""
     from cacheplan.assumptions import Assumptions

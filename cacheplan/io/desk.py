@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
 from cacheplan.comparison import Comparison
 from cacheplan.errors import InputError, UnknownFactError
@@ -22,43 +25,43 @@ from cacheplan.io.reading import opened, read
 from cacheplan.prices import Sheet
 from cacheplan.projection import Served, replay
 from cacheplan.strict_json import value
+from cacheplan.wire import parse
 from cacheplan.workload import Workload
 
 __all__ = ["Desk", "sheet_from", "shipped_example"]
 
 _EXAMPLE = "support_day.jsonl.gz"
+#: The exit code of a body that the service would not take.
+_REFUSED = 1
 
 
+@dataclass(kw_only=True)
 class Desk:
     """One command's options, turned into what its work needs."""
 
-    def __init__(
-        self,
-        *,
-        sources: tuple[str, ...] = (),
-        prices_file: str | None = None,
-        assumed: tuple[str, ...] = (),
-        quiet: bool = False,
-        model: str | None = None,
-        skip_bad: bool = False,
-        seed: int = 0,
-    ) -> None:
-        self.sheet = sheet_from(prices_file)
-        self.assume = Assumptions.parse(assumed)
-        self._quiet = quiet
-        self._sources = sources
-        self._model = model
-        self._skip_bad = skip_bad
-        self._seed = seed
+    sources: tuple[str, ...] = ()
+    prices_file: str | None = None
+    assumed: tuple[str, ...] = ()
+    quiet: bool = False
+    model: str | None = None
+    skip_bad: bool = False
+    seed: int = 0
+    sheet: Sheet = field(init=False)
+    assume: Assumptions = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the user's own prices and answers before any calls."""
+        self.sheet = sheet_from(self.prices_file)
+        self.assume = Assumptions.parse(self.assumed)
 
     def workload(self) -> Workload:
         """Read the calls, and say what was left out."""
         found = read(
-            *self._sources,
+            *self.sources,
             assume=self.assume,
-            model=self._model,
-            skip_bad=self._skip_bad,
-            seed=self._seed,
+            model=self.model,
+            skip_bad=self.skip_bad,
+            seed=self.seed,
         )
         for note in found.notes:
             self.note(note)
@@ -76,19 +79,32 @@ class Desk:
 
     def check(self, body: str, platform: str) -> list[Finding]:
         """Check one body."""
-        return _in_file(
-            body, lambda found: door.check(found, sheet=self.sheet, assume=self.assume, platform=platform)
-        )
+        with _naming(body):
+            return door.check(
+                body_from(body), sheet=self.sheet, assume=self.assume, platform=platform
+            )
+
+    def verdict(self, findings: list[Finding]) -> int:
+        """Return the exit code of a check: whether it is refused, or could not be judged."""
+        if any(finding.severity == "error" for finding in findings):
+            return _REFUSED
+        for finding in findings:
+            if finding.rule == "unknown-minimum":
+                raise UnknownFactError(finding.message)
+        return 0
 
     def explain(self, earlier: str, later: str) -> Explanation:
         """Explain two bodies to each other."""
-        first, second = body_from(earlier), body_from(later)
-        return door.explain(first, second, sheet=self.sheet, assume=self.assume)
+        bodies = []
+        for name in (earlier, later):
+            with _naming(name):
+                bodies.append(body_from(name))
+                # What is wrong with either body is said of its own file.
+                parse(bodies[-1], self.assume)
+        return door.explain(*bodies, sheet=self.sheet, assume=self.assume)
 
     def anonymize(self, output: str, key_file: str | None) -> None:
         """Write the calls in the digest form, all of them or none."""
-        from cacheplan.anonymous import anonymous
-
         key = secrets.token_bytes(32)
         if key_file is not None:
             with opened(key_file) as stream:
@@ -99,17 +115,21 @@ class Desk:
 
     def note(self, text: str) -> None:
         """Say something beside the answer."""
-        if not self._quiet:
+        if not self.quiet:
             click.echo(f"note: {text}", err=True)
 
-    def leave(self, unpriced: tuple[str, ...] = ()) -> None:
+    def leave(self, unpriced: tuple[str, ...] = (), unmeasured: tuple[str, ...] = ()) -> None:
         """End the command; an answer without its money is not the whole answer."""
+        missing = []
         if unpriced:
-            names = ", ".join(f'"{name}"' for name in unpriced)
-            raise UnknownFactError(
-                f"nobody states price and minimum of {names}: nothing is taken to be cached, and"
-                " money is unknown (--model replays the calls on a known one, --prices adds a row)"
+            missing.append(f"nobody states the price of {_names(unpriced)}: money is unknown")
+        if unmeasured:
+            missing.append(
+                f"nobody states the minimum of {_names(unmeasured)}: nothing is taken to be cached"
             )
+        if missing:
+            hint = "--model replays the calls on a known one, --prices adds a row"
+            raise UnknownFactError(f"{'; '.join(missing)} ({hint})")
 
 
 def sheet_from(prices_file: str | None) -> Sheet:
@@ -118,51 +138,55 @@ def sheet_from(prices_file: str | None) -> Sheet:
     if prices_file is None:
         return sheet
     with opened(prices_file) as stream:
-        raw = stream.read()
-    try:
-        return sheet.override(value(raw.strip()))
-    except InputError as error:
-        raise error.at(prices_file) from error
+        raw = stream.read().strip()
+    with _naming(prices_file):
+        return sheet.override(value(raw))
 
 
 def body_from(name: str) -> Mapping[str, Any]:
     """Read one body from a file."""
     with opened(name) as stream:
         raw = stream.read().strip()
-    try:
+    with _naming(name):
         found = value(raw)
-    except InputError as error:
-        raise error.at(name) from error
-    if not isinstance(found, Mapping):
-        raise InputError("a body is an object").at(name)
-    return found
+        if not isinstance(found, Mapping):
+            raise InputError("a body is an object")
+        return found
 
 
 def write_lines(output: str, rows: Iterator[Mapping[str, Any]]) -> None:
     """Write JSON Lines: to standard output, or to a file that appears only when whole."""
-    import json
-
+    lines = (json.dumps(row) + "\n" for row in rows)
     if output == "-":
-        for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+        for line in lines:
+            click.echo(line, nl=False)
         return
-    target = Path(output)
+    target = Path(output).resolve()
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as stream:
-            part = Path(stream.name)
-            try:
-                for row in rows:
-                    stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-                stream.close()
-                part.replace(target)
-            except BaseException:
-                with suppress(OSError):
-                    part.unlink()
-                raise
+        if target.exists() and not target.is_file() and not target.is_dir():
+            # A device or a pipe takes lines as they come, and must stay what it is.
+            with target.open("w", encoding="utf-8") as stream:
+                stream.writelines(lines)
+        else:
+            _write_whole(target, lines)
     except OSError as error:
         raise InputError((error.strerror or str(error)).lower()).at(output) from error
+
+
+def _write_whole(target: Path, lines: Iterable[str]) -> None:
+    """Write beside the target and move it there at the end, or leave nothing."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+    ) as stream:
+        part = Path(stream.name)
+        try:
+            stream.writelines(lines)
+            stream.close()
+            part.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
 
 def shipped_example() -> str:
@@ -172,10 +196,14 @@ def shipped_example() -> str:
     return str(inside if inside.exists() else beside)
 
 
-def _in_file(name: str, work: Any) -> Any:  # noqa: ANN401 -- whatever the work returns
-    """Do something with the body in a file; its faults name the file."""
-    found = body_from(name)
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Let faults of what stands in a file name the file."""
     try:
-        return work(found)
+        yield
     except InputError as error:
-        raise error.at(name) from error
+        raise error if error.source else error.at(name) from error
+
+
+def _names(models: tuple[str, ...]) -> str:
+    return ", ".join(f'"{model}"' for model in models)

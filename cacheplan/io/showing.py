@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -14,14 +15,15 @@ from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
 from cacheplan.explanation import Explanation
 from cacheplan.finding import Finding
-from cacheplan.prices import Sheet
-from cacheplan.projection import Served
+from cacheplan.pricelist import PRICES
+from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
+from cacheplan.projection import Served, unmeasured
 from cacheplan.tables import aligned, count
 
 __all__ = ["calls", "comparison", "explanation", "facts", "findings", "prices"]
 
 
-def _json(found: Any) -> None:  # noqa: ANN401 -- anything that JSON can hold
+def _json(found: Any) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
 
 
@@ -33,25 +35,29 @@ def comparison(found: Comparison, form: str) -> None:
         click.echo(str(found))
 
 
-def calls(served: Iterable[Served], sheet: Sheet) -> tuple[str, ...]:
-    """Print one object a call; return the models that have no price."""
+def calls(
+    served: Iterable[Served], sheet: Sheet, assume: Assumptions
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Print one object a call; return the models without price, and without minimum."""
     unpriced: dict[str, None] = {}
-    for number, (call, usage, refused) in enumerate(served):
-        cost = None
-        if refused is None:
-            cost = sheet.cost(usage, call.tariff, call.at)
-            if cost is None:
-                unpriced[call.tariff.model] = None
+    marked: dict[Tariff, None] = {}
+    for number, (call, usage, refused, marks) in enumerate(served):
+        # What is refused is not charged.
+        cost = Decimal() if refused else sheet.cost(usage, call.tariff, call.at)
+        if cost is None:
+            unpriced[call.tariff.model] = None
+        if marks:
+            marked[call.tariff] = None
         row = {
             "call": number,
             "id": call.id,
             "at": call.at,
             **usage_json(usage),
-            "cost_usd": 0.0 if refused is not None else None if cost is None else float(cost),
+            "cost_usd": None if cost is None else float(cost),
             "rejected": refused,
         }
         click.echo(json.dumps(row, ensure_ascii=False))
-    return tuple(unpriced)
+    return tuple(unpriced), unmeasured(marked, sheet, assume)
 
 
 def findings(found: list[Finding], form: str) -> None:
@@ -77,20 +83,24 @@ def prices(sheet: Sheet, form: str) -> None:
     if form == "json":
         _json([_plain(row) for row in sheet.rows])
         return
-    head = ("model", "speed", "band", "from", "input", "5m write", "1h write", "read", "output", "source")
+    columns = ("input", "5m write", "1h write", "read", "output")
     rows = [
         (
             row.model,
             row.speed,
             row.band or "all",
             row.from_date or "",
-            *(str(price) for price in (row.uncached, row.write_5m, row.write_1h, row.read, row.output)),
+            *(str(getattr(row, price)) for price in PRICES),
             row.source,
         )
         for row in sheet.rows
     ]
-    click.echo(aligned(head, rows, left=4))
-    click.echo("\nUS dollars per million tokens.")
+    click.echo(
+        aligned(("model", "speed", "band", "from", *columns, "source"), rows, left=4, source=True)
+    )
+    click.echo("\nUS dollars per million tokens. These stack on every row:\n")
+    stacked = [(row.name, f"x {row.factor}", row.applies, row.source) for row in MULTIPLIERS]
+    click.echo(aligned(("name", "factor", "applies to", "source"), stacked, left=4))
 
 
 def facts(assume: Assumptions, form: str) -> None:
@@ -101,12 +111,12 @@ def facts(assume: Assumptions, form: str) -> None:
             {
                 "models": [_plain(model) for model in tables.MODELS],
                 "limits": {"breakpoints": tables.BREAKPOINTS, "lookback": tables.LOOKBACK},
-                "invalidation": [row._asdict() for row in tables.INVALIDATION],
+                "invalidation": [row._asdict() for row in tables.INVALIDATION.values()],
                 "assumptions": [{**row._asdict(), "value": chosen[row.name]} for row in SWITCHES],
             }
         )
         return
-    rows = [
+    models = [
         (
             model.id,
             model.generation,
@@ -116,13 +126,20 @@ def facts(assume: Assumptions, form: str) -> None:
         )
         for model in tables.MODELS
     ]
-    click.echo(aligned(("model", "tokenizer", "minimum", "status", "source"), rows, left=2))
+    click.echo(
+        aligned(("model", "tokenizer", "minimum", "status", "source"), models, left=2, source=True)
+    )
+    click.echo(
+        f"\n{tables.BREAKPOINTS} breakpoints a call, lookback {tables.LOOKBACK} positions.\n"
+    )
+    broken = [tuple(map(str, row)) for row in tables.INVALIDATION.values()]
+    click.echo(aligned(tables.Invalidation._fields, broken, left=len(tables.Invalidation._fields)))
     click.echo("\nOpen questions (--assume NAME=VALUE):\n")
     for switch in SWITCHES:
         click.echo(f"{switch.name} = {switch.default}   [{switch.allowed}]")
         click.echo(f"    {switch.question}\n    {switch.evidence}")
 
 
-def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- any row of a table
+def _plain(row: Any) -> dict[str, Any]:
     """Return a row's fields by name."""
     return {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
