@@ -9,7 +9,13 @@ from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Level
 from cacheplan.validity import number_words, order_words
 
-__all__ = ["number_refusal", "order_refusal", "place_of", "target_refusal"]
+#: Our words: the refusal is documented (Opus 5.5 notes, 2026-09-24), its text is not.
+THINKING_REFUSAL = (
+    "a thinking block is replayed after its prefix changed; it is bound to the prefix that it was"
+    " made after"
+)
+
+__all__ = ["THINKING_REFUSAL", "number_refusal", "order_refusal", "place_of", "target_refusal"]
 
 
 def number_refusal(found: int) -> str:

@@ -17,15 +17,15 @@ from collections.abc import Callable, Sequence
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import RejectedError
-from cacheplan.facts import BREAKPOINTS, FIRST_DATE, PLATFORMS, moment
+from cacheplan.facts import BREAKPOINTS, FIRST_DATE, PLATFORMS, find, moment
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
-from cacheplan.refusals import number_refusal, order_refusal, target_refusal
+from cacheplan.refusals import THINKING_REFUSAL, number_refusal, order_refusal, target_refusal
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
-__all__ = ["SimulatedCache", "positions"]
+__all__ = ["SimulatedCache", "misplaced", "positions"]
 
 _NEVER, _EVER = float("-inf"), float("inf")
 #: No prefix is this long, so nothing is cacheable where the minimum is unknown.
@@ -65,6 +65,29 @@ def positions(
     return numbers
 
 
+def misplaced(tree: PrefixTree) -> bytearray:
+    """Mark every prefix that holds a thinking block whose own prefix has changed.
+
+    A thinking block is bound to what it was made after: the first prefix that it was
+    seen behind. Only models that check this are looked at.
+    """
+    marked = bytearray(len(tree))
+    bound = bytearray(len(tree))
+    for scope, root in tree.roots.items():
+        found = find(scope.model.partition("@")[0])
+        bound[root] = found is not None and found.model.thinking_bound
+    made_after: dict[int, int] = {}
+    for node, above in enumerate(tree.parent):
+        if above < 0 or not bound[above]:
+            continue
+        bound[node] = 1
+        marked[node] = marked[above]
+        block = tree.block[node]
+        if tree.kind[block] in _THINKING and made_after.setdefault(block, above) != above:
+            marked[node] = 1
+    return marked
+
+
 class SimulatedCache:
     """Serves calls in time order and says what each would have been charged.
 
@@ -82,6 +105,9 @@ class SimulatedCache:
         self.assume = assume = assume or Assumptions()
         self._minimum = minimum
         self._floors: dict[Tariff, int] = {}
+        #: By node: tokens of the prefix as they are billed.
+        self._tokens = tree.tokens
+        self._misplaced = bytearray()
         self._flat: list[int] = []
         self._runs: list[int] = []
         #: By entry: readable from, dead from, and the lifetime it restores.
@@ -111,6 +137,8 @@ class SimulatedCache:
             self._grow()
         if breakpoints and breakpoints is call.marks and call.refused is not None:
             raise RejectedError(call.refused)
+        if self.assume.thinking_check == "reject" and self._misplaced[call.tip]:
+            raise RejectedError(THINKING_REFUSAL)
         usage = self._serve(call, breakpoints, call.at, call.tip, BREAKPOINTS)
         if call.rounds and breakpoints and self.assume.server_tool_marks:
             usage += self._serve_rounds(call, breakpoints)
@@ -130,7 +158,7 @@ class SimulatedCache:
     def _serve(
         self, call: Call, breakpoints: Sequence[Breakpoint], at: float, tip: int, slots: int
     ) -> Usage:
-        total = self.tree.tokens[tip] + call.closing
+        total = self._tokens[tip] + call.closing
         floor = self._floors.get(call.tariff)
         if floor is None:
             floor = self._floor(call.tariff)
@@ -138,7 +166,7 @@ class SimulatedCache:
         if not end:
             return Usage(total, 0, 0, 0, call.output)
         hit = self._look_back(call, marks, at)
-        read = self.tree.tokens[hit // self._width] if hit >= 0 else 0
+        read = self._tokens[hit // self._width] if hit >= 0 else 0
         if not call.failed or self.assume.failed_calls_write:
             self._keep(call, marks, at, hit, read)
         long_end = max(long_end, read)
@@ -156,7 +184,7 @@ class SimulatedCache:
         """
         if len(breakpoints) > slots:
             raise RejectedError(number_refusal(len(breakpoints)))
-        tokens, unmarkable = self.tree.tokens, self.tree.unmarkable
+        tokens, unmarkable = self._tokens, self.tree.unmarkable
         long_end = end = short = 0
         before = -1
         for node, lifetime in breakpoints:
@@ -233,7 +261,7 @@ class SimulatedCache:
         self, call: Call, marks: Sequence[Breakpoint], at: float, hit: int, read: int
     ) -> None:
         """Refresh what was read and write one entry per breakpoint beyond it."""
-        tokens, ready, dead, lives = self.tree.tokens, self._ready, self._dead, self._lives
+        tokens, ready, dead, lives = self._tokens, self._ready, self._dead, self._lives
         if hit >= 0:
             self._refresh(hit, at, marks)
         readable = at + call.first_token_after if self._from_first_token else at
@@ -328,10 +356,24 @@ class SimulatedCache:
         """Make room for prefixes the tree has got since."""
         positions(self.tree, self.assume, self._flat, collapse=False)
         positions(self.tree, self.assume, self._runs, collapse=True)
+        if self.assume.thinking_check != "ignore":
+            self._misplaced = misplaced(self.tree)
+        if self.assume.thinking_check == "drop":
+            self._tokens = self._without_misplaced()
         more = len(self._flat) * self._width - len(self._dead)
         self._ready.extend([0.0] * more)
         self._dead.extend([_NEVER] * more)
         self._lives.extend([0.0] * more)
+
+    def _without_misplaced(self) -> list[int]:
+        """Measure every prefix without the thinking that the service drops from it."""
+        tree, lengths = self.tree, list(self.tree.tokens)
+        for node, above in enumerate(tree.parent):
+            if above >= 0:
+                dropped = self._misplaced[node] and tree.kind[tree.block[node]] in _THINKING
+                own = 0 if dropped else tree.tokens[node] - tree.tokens[above]
+                lengths[node] = lengths[above] + own
+        return lengths
 
     def check(self) -> None:
         """Assert what always holds; called after each step of stress tests."""
@@ -342,7 +384,7 @@ class SimulatedCache:
                 continue
             assert not self.tree.unmarkable[node], "an entry stands only where a mark may"
             assert self._lives[entry] in _SECONDS.values(), "an entry has one of two lifetimes"
-            assert self.tree.tokens[node] >= min(self._floors.values()), "no entry is too short"
+            assert self._tokens[node] >= min(self._floors.values()), "no entry is too short"
         for node, above in enumerate(self.tree.parent[: len(self._flat)]):
             if above >= 0:
                 assert self._runs[node] <= self._flat[node], "collapsing brings nothing nearer"

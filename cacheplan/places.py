@@ -1,0 +1,153 @@
+"""Places: where a mark may stand in prompts of one kind, whoever sends them.
+
+A place is named by its part of the prompt, not by content, so that it holds for calls
+never seen: the end of the tools, the second system block, the documents before the
+first question, the tail. At most one prefix of a call stands at each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from cacheplan.errors import InputError
+from cacheplan.facts import LOOKBACK
+from cacheplan.prefixes import SETTINGS, PrefixTree
+from cacheplan.prompt import Level
+
+__all__ = [
+    "DOCUMENTS",
+    "LAG",
+    "SYSTEM",
+    "TAIL_TALK",
+    "TAIL_TOOL",
+    "TOOLS",
+    "Places",
+    "checked",
+    "is_tail",
+]
+
+TOOLS: Final = "tools"
+SYSTEM: Final = "system"
+#: The blocks of the first user turn before its last: what the question is about.
+DOCUMENTS: Final = "documents"
+#: As far behind the tail as a mark can stand and still be linked to it by the lookback:
+#: for turns that add more positions than one breakpoint looks at.
+LAG: Final = "lag"
+#: The end of a prompt whose last block is a tool's result: the loop goes on by itself.
+TAIL_TOOL: Final = "tail after tools"
+#: The end of a prompt that a person's words end: what comes next waits for a person.
+TAIL_TALK: Final = "tail after talk"
+
+#: Blocks of the messages that have a place of their own, counted from the start:
+#: instructions and documents stand there; what comes later is conversation.
+FIRST_BLOCKS: Final = 6
+
+_NAMES: Final = (TOOLS, SYSTEM, DOCUMENTS, LAG, TAIL_TOOL, TAIL_TALK)
+_NUMBERED: Final = re.compile(r"(system|messages)\[\d+\]")
+
+
+def checked(text: str) -> str:
+    """Return the name of a place; one that nobody knows is an error."""
+    if text in _NAMES or _NUMBERED.fullmatch(text):
+        return text
+    raise InputError(
+        f'"{text}" is not a place; there are {", ".join(_NAMES)}, system[N], messages[N]'
+    )
+
+
+def is_tail(place: str) -> bool:
+    """Tell whether a place moves with the conversation."""
+    return place in {LAG, TAIL_TOOL, TAIL_TALK}
+
+
+class Places:
+    """Finds the places of the prompts of one tree.
+
+    Asked once a call, so what a conversation's calls have in common is worked out once:
+    the first blocks of a prompt are those of the prompt before it.
+    """
+
+    def __init__(self, tree: PrefixTree) -> None:
+        self._tree = tree
+        #: By node: the first blocks of its messages, shared between the nodes of a
+        #: conversation.
+        self._openings: list[tuple[int, ...]] = []
+        self._known: dict[tuple[int, int, tuple[int, ...]], tuple[tuple[str, int], ...]] = {}
+
+    def tail(self, tip: int) -> str:
+        """Return which of the two tails a prompt has."""
+        tree = self._tree
+        return TAIL_TOOL if tree.kind[tree.block[tip]] == "tool_result" else TAIL_TALK
+
+    def lag(self, tip: int) -> int:
+        """Return the prefix that a lagging mark stands on, -1 if the prompt is too short.
+
+        Counted in blocks, of which there are at least as many as positions, so that it
+        is within reach however the platform counts.
+        """
+        node = tip
+        for _ in range(LOOKBACK - 1):
+            node = self._tree.parent[node]
+            if node < 0 or self._tree.block[node] < 0:
+                return -1
+        return self._tree.markable(node)
+
+    def fixed(self, tip: int) -> tuple[tuple[str, int], ...]:
+        """Return the places of a prompt that do not move, with their prefixes, in order."""
+        if len(self._openings) < len(self._tree):
+            self._grow()
+        tree = self._tree
+        key = (tree.tools_end[tip], tree.system_end[tip], self._openings[tip])
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = tuple(self._find(*key))
+        return found
+
+    def _find(self, tools: int, system: int, opening: tuple[int, ...]) -> list[tuple[str, int]]:
+        """Work out the places of prompts that begin alike."""
+        found = [(TOOLS, tools)] if tools >= 0 else []
+        if system >= 0:
+            blocks = self._system_blocks(system)
+            found += [(f"system[{at}]", node) for at, node in enumerate(blocks[:-1])]
+            found.append((SYSTEM, system))
+        last = self._last_of_first_turn(opening)
+        for at, node in enumerate(opening[:FIRST_BLOCKS]):
+            found.append((DOCUMENTS if at == last - 1 else f"messages[{at}]", node))
+        return [(place, node) for place, node in found if not self._tree.unmarkable[node]]
+
+    def _system_blocks(self, system: int) -> list[int]:
+        """Return the system blocks of a prompt, first to last."""
+        tree = self._tree
+        nodes = [
+            node
+            for node in tree.upward(system)
+            if tree.level[tree.block[node]] is Level.SYSTEM
+            and tree.kind[tree.block[node]] != SETTINGS
+        ]
+        return nodes[::-1]
+
+    def _last_of_first_turn(self, opening: tuple[int, ...]) -> int:
+        """Return the index of the first question: the last block before anybody answers.
+
+        Where roles are not known, that is the second block: a document and a question
+        are two, and more cannot be told apart.
+        """
+        tree = self._tree
+        roles = [tree.role[tree.block[node]] for node in opening]
+        if roles and not roles[0]:
+            return 1
+        return next((at for at, role in enumerate(roles) if role == "assistant"), len(roles)) - 1
+
+    def _grow(self) -> None:
+        """Note the first blocks of prefixes that the tree has got since."""
+        tree, openings = self._tree, self._openings
+        for node in range(len(openings), len(tree)):
+            above, block = tree.parent[node], tree.block[node]
+            opening = openings[above] if above >= 0 else ()
+            message = (
+                block >= 0 and tree.level[block] is Level.MESSAGES and tree.kind[block] != SETTINGS
+            )
+            if message and len(opening) <= FIRST_BLOCKS:
+                opening = (*opening, node)
+            openings.append(opening)
