@@ -1,0 +1,230 @@
+"""How long reading and simulating take, against ``json.loads`` of the same lines.
+
+Both are run in turn in one process and only their ratio is reported, so that a busy
+machine slows both. It is taken twice: of the time that passed, in which threads help,
+and of the time that processors spent. The vocabulary of the token counter is loaded before; what that
+takes, once in a process, is a row of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmarks.logs import Agents, written
+from benchmarks.tabling import publish, section
+from cacheplan.io.counting import default_counter
+from cacheplan.io.reading import read
+from cacheplan.policies import as_marked
+from cacheplan.prefixes import PrefixTree, Scope
+from cacheplan.prices import Sheet, Tariff
+from cacheplan.projection import cache_for, replay
+from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
+from cacheplan.workload import Call, Workload
+
+__all__ = ["main"]
+
+#: Reading and simulating may take no longer than ``json.loads``; calls a second on a core.
+BARS: Final = (1.0, 200_000)
+_ROUNDS: Final = 5
+#: The first is what the bar is for; shorter conversations repeat less.
+LOGS: Final = (
+    ("40 conversations × 60 turns", Agents(conversations=40, turns=60)),
+    ("the same, with usage", Agents(conversations=40, turns=60, usage=True)),
+    ("80 conversations × 25 turns", Agents(conversations=80, turns=25)),
+    ("200 conversations × 10 turns", Agents(conversations=200, turns=10)),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure all three: reading, simulating, start-up."""
+    del arguments
+    counter = default_counter()
+    began = time.perf_counter()
+    counter.count(
+        [Block(level=Level.SYSTEM, kind="text", body={"type": "text", "text": "a"})], None
+    )
+    vocabulary = time.perf_counter() - began
+    with tempfile.TemporaryDirectory() as folder:
+        reading = [_reading(name, agents, Path(folder) / "log.jsonl") for name, agents in LOGS]
+    simulating, starting = _simulating(), _starting()
+    found = {
+        "counter": counter.name,
+        "vocabulary_seconds": vocabulary,
+        "reading": reading,
+        "simulating": simulating,
+        "starting": starting,
+    }
+    publish("speed", "Speed", found, _page(found))
+    return 0
+
+
+def _reading(name: str, agents: Agents, path: Path) -> dict[str, Any]:
+    """Time both ways of going through one log, in turn."""
+    size = written(agents, path)
+    parsing: list[_Spent] = []
+    whole: list[_Spent] = []
+    for number in range(_ROUNDS):
+        if sys.stderr.isatty():
+            print(f"\r{name}: round {number + 1} of {_ROUNDS}", end="", file=sys.stderr, flush=True)
+        parsing.append(_seconds(partial(_loads, path)))
+        whole.append(_seconds(partial(_read_and_simulate, path)))
+    calls = agents.conversations * agents.turns
+    return {
+        "log": name,
+        "calls": calls,
+        "megabytes": size / 1e6,
+        "kilobytes_a_call": size / calls / 1e3,
+        "json_megabytes_a_second": size
+        / 1e6
+        / statistics.median(spent.passed for spent in parsing),
+        "our_megabytes_a_second": size / 1e6 / statistics.median(spent.passed for spent in whole),
+        "ratio": _ratio(whole, parsing, "passed"),
+        "processor_ratio": _ratio(whole, parsing, "worked"),
+    }
+
+
+def _ratio(ours: Sequence[_Spent], theirs: Sequence[_Spent], clock: str) -> float:
+    """Return the median over the rounds."""
+    pairs = zip(ours, theirs, strict=True)
+    return statistics.median(getattr(one, clock) / getattr(other, clock) for one, other in pairs)
+
+
+def _loads(path: Path) -> None:
+    with path.open("rb") as stream:
+        for line in stream:
+            json.loads(line)
+
+
+def _read_and_simulate(path: Path) -> None:
+    workload = read(path, counter=default_counter())
+    for _ in replay(workload, as_marked(workload), Sheet.default()):
+        pass
+
+
+class _Spent(NamedTuple):
+    """Seconds of one run: on the clock, and of all processors together."""
+
+    passed: float
+    worked: float
+
+
+def _seconds(what: Callable[[], object]) -> _Spent:
+    """Time one run; what an earlier one left behind is collected first."""
+    gc.collect()
+    began, worked = time.perf_counter(), time.process_time()
+    what()
+    return _Spent(time.perf_counter() - began, time.process_time() - worked)
+
+
+def _simulating() -> dict[str, Any]:
+    """Serve calls that are already in the tree, each marked at three places."""
+    workload = _digests(conversations=400, turns=100)
+    rates = []
+    for _ in range(_ROUNDS):
+        serve = cache_for(workload, Sheet.default()).serve
+        taken = _seconds(partial(_serve, serve, workload.calls))
+        rates.append(len(workload) / taken.worked)
+    return {"calls": len(workload), "calls_a_second": statistics.median(rates)}
+
+
+def _serve(serve: Callable[..., object], calls: Sequence[Call]) -> None:
+    for call in calls:
+        serve(call, call.marks)
+
+
+def _digests(conversations: int, turns: int) -> Workload:
+    """Make conversations of three new blocks a turn, without any text."""
+    tree = PrefixTree()
+    root = tree.root(Scope("claude-opus-4-6", "anthropic", "messages", ""))
+    head = tree.child(root, tree.intern(_block(Level.SYSTEM, "text", b"head", 5000)))
+    tariff = Tariff("claude-opus-4-6", "anthropic", "messages", "standard", "")
+    calls = []
+    for conversation in range(conversations):
+        before = tip = head
+        for turn in range(turns):
+            for kind in ("text", "tool_use", "tool_result"):
+                name = f"{conversation}/{turn}/{kind}".encode()
+                tip = tree.child(tip, tree.intern(_block(Level.MESSAGES, kind, name, 400)))
+            marks = tuple(Breakpoint(node, Lifetime.FIVE_MINUTES) for node in (head, before, tip))
+            at = 1.8e9 + 20.0 * turn + conversation
+            calls.append(Call(at=at, tip=tip, tariff=tariff, marks=marks[turn == 0 :]))
+            before = tip
+    tree.measure()
+    return Workload(tree=tree, calls=sorted(calls, key=lambda call: call.at))
+
+
+def _block(level: Level, kind: str, name: bytes, tokens: int) -> Block:
+    return Block(level=level, kind=kind, digest=name, tokens=tokens)
+
+
+def _starting() -> list[dict[str, Any]]:
+    """Time whole processes, in turn."""
+    programs = {
+        "python -c pass": ["-c", "pass"],
+        "import cacheplan": ["-c", "import cacheplan"],
+        "cacheplan --help": ["-c", "from cacheplan.io.cli import main; main(['--help'])"],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(2 * _ROUNDS + 1):
+        for name, program in programs.items():
+            command = [sys.executable, *program]
+            taken[name].append(
+                _seconds(
+                    partial(subprocess.run, command, stdout=subprocess.DEVNULL, check=True)
+                ).passed
+            )
+    return [
+        {"program": name, "milliseconds": 1e3 * statistics.median(times)}
+        for name, times in taken.items()
+    ]
+
+
+def _page(found: dict[str, Any]) -> list[str]:
+    ratio, rate = BARS
+    columns = (
+        "log",
+        "calls",
+        "MB",
+        "kB a call",
+        "json.loads MB/s",
+        "ours MB/s",
+        "ratio",
+        "of processor time",
+    )
+    keys = (
+        "log", "calls", "megabytes", "kilobytes_a_call",
+        "json_megabytes_a_second", "our_megabytes_a_second", "ratio", "processor_ratio",
+    )  # fmt: skip
+    simulating = found["simulating"]
+    return [
+        section(
+            "Reading and simulating, in times of json.loads",
+            columns,
+            [[row[key] for key in keys] for row in found["reading"]],
+            f"The bar: a ratio of at most {ratio} on the first log. Median of {_ROUNDS} rounds,"
+            f" counter: {found['counter']}. Loading its vocabulary, once in a process, takes"
+            f" {found['vocabulary_seconds']:.1f} s and is not in the ratios.",
+        ),
+        section(
+            "Simulating alone",
+            ("calls", "calls a second"),
+            [(simulating["calls"], round(simulating["calls_a_second"]))],
+            f"The bar: {rate:,} a second of one processor. Conversations of 100 turns with three"
+            " new blocks each, three marks a call.",
+        ),
+        section(
+            "Starting",
+            ("program", "ms"),
+            [(row["program"], row["milliseconds"]) for row in found["starting"]],
+        ),
+    ]
