@@ -57,7 +57,8 @@ def dollars(amount: Decimal | None) -> str:
     """
     if amount is None:
         return "unknown"
-    return f"${amount:,.2f}" if abs(amount) >= 1 else f"${amount:.4f}"
+    sign, size = "-" if amount < 0 else "", abs(amount)
+    return f"{sign}${size:,.2f}" if size >= 1 else f"{sign}${size:.4f}"
 
 
 def count(number: int) -> str:

@@ -1,0 +1,138 @@
+"""Names for what changes, the exact place at which texts part, and text made unreadable."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cacheplan.patterns import PATTERNS, first_difference, name_at, shape, volatile
+
+#: One example of each name, as it stands in prompts.
+EXAMPLES = {
+    "UUID": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+    "date and time": "2026-11-21T10:15:00Z",
+    "date": "2026-11-21",
+    "time": "10:15 am",
+    "URL": "https://example.com/a?b=1",
+    "session or request id": "req_011CSHoEeqs5C35K2UUqR7Fy",
+    "hash": "9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "timestamp": "1790000000",
+    "path": "/srv/app/main.py",
+    "number": "42",
+}
+
+
+class TestNames:
+    """A stretch of text is named by the most telling pattern that covers it."""
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_each_name(self, name: str) -> None:
+        """Each pattern names its example, from its first character to past its last."""
+        text = f"before {EXAMPLES[name]} after"
+        start, end = 7, 7 + len(EXAMPLES[name])
+        for offset in (start, end - 1, end):
+            found = name_at(text, offset)
+            assert found is not None
+            assert (found.name, found.start, found.end) == (name, start, end)
+
+    def test_every_pattern_has_an_example(self) -> None:
+        """No name goes untested."""
+        assert {name for name, _ in PATTERNS} == set(EXAMPLES)
+
+    @pytest.mark.parametrize(
+        "text", ["21.11.2026", "November 2026", "Saturday, 21 November 2026", "November 21, 2026"]
+    )
+    def test_dates_in_words(self, text: str) -> None:
+        """Dates are recognised as people write them, too."""
+        found = name_at(f"Today is {text}.", 12)
+        assert found is not None
+        assert (found.name, found.end) == ("date", 9 + len(text))
+
+    def test_words_have_no_name(self) -> None:
+        """Plain words are not named, wherever one looks."""
+        text = "You answer questions about our shop."
+        assert all(name_at(text, offset) is None for offset in range(len(text) + 1))
+
+    def test_far_into_a_long_text(self) -> None:
+        """A long text is looked at around the offset alone."""
+        text = "word " * 200_000 + "2026-11-21" + " word" * 200_000
+        start = time.perf_counter()
+        found = name_at(text, 1_000_005)
+        assert found is not None
+        assert found.name == "date"
+        assert time.perf_counter() - start < 0.1
+
+    @given(text=st.text(max_size=60), offset=st.integers(0, 60))
+    def test_a_match_covers_its_offset(self, text: str, offset: int) -> None:
+        """Whatever is named lies inside the text and covers the offset."""
+        found = name_at(text, min(offset, len(text)))
+        if found is not None:
+            assert 0 <= found.start <= min(offset, len(text)) <= found.end <= len(text)
+
+
+class TestVolatile:
+    """Only what is made anew for every call is suspected without a comparison."""
+
+    @pytest.mark.parametrize(
+        ("name", "suspected"),
+        [
+            ("UUID", True),
+            ("date and time", True),
+            ("time", True),
+            ("timestamp", True),
+            ("session or request id", True),
+            ("date", False),
+            ("number", False),
+            ("URL", False),
+            ("path", False),
+            ("hash", False),
+        ],
+    )
+    def test_which_names(self, name: str, suspected: bool) -> None:
+        """A date or number may well be part of an example; a UUID hardly is."""
+        found = {match.name for match in volatile(f"({EXAMPLES[name]})")}
+        assert (name in found) is suspected
+
+    def test_prose_is_not_suspected(self) -> None:
+        """Instructions without any such part raise nothing."""
+        assert list(volatile("Answer in at most 3 sentences, on 2026 prices.")) == []
+
+
+class TestFirstDifference:
+    """The first offset at which two texts differ, found by halving."""
+
+    @given(before=st.text(alphabet="ab\U0001f600"), after=st.text(alphabet="ab\U0001f600"))
+    def test_agrees_with_looking(self, before: str, after: str) -> None:
+        """It is what comparing character by character finds."""
+        pairs = zip(before, after, strict=False)
+        looked = next((at for at, (one, other) in enumerate(pairs) if one != other), None)
+        expected = min(len(before), len(after)) if looked is None else looked
+        assert first_difference(before, after) == expected
+
+    def test_megabytes(self) -> None:
+        """A difference at the end of a long text is found at the speed of memory."""
+        text = "x" * 20_000_000
+        start = time.perf_counter()
+        assert first_difference(text + "a", text + "b") == len(text)
+        assert time.perf_counter() - start < 0.5
+
+
+class TestShape:
+    """A shape keeps what text looks like and nothing of what it says."""
+
+    @given(text=st.text())
+    def test_nothing_is_left_to_read(self, text: str) -> None:
+        """No letter but ``a`` and no digit but ``9`` is left, and the length is the same."""
+        shown = shape(text)
+        assert len(shown) == len(text)
+        assert set(re.findall(r"[^\W\d_]", shown)) <= {"a"}
+        assert set(re.findall(r"\d", shown)) <= {"9"}
+        assert shape(shown) == shown
+
+    def test_punctuation_stays(self) -> None:
+        """Spaces, signs and line ends are the shape."""
+        assert shape("Ärger: 10:30!\n{x_1}") == "aaaaa: 99:99!\n{a_9}"
