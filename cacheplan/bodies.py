@@ -355,7 +355,7 @@ class Bodies:
         """Step over what is set, or silently added, where a level begins."""
         if not setting and not hidden.tokens:
             return node
-        gate = self.tree.settings(level, setting or b"-", hidden.tokens)
+        gate = self.tree.settings(level, setting, hidden.tokens)
         self.tree.error[gate] = hidden.doubt
         return self.tree.child(node, gate)
 

@@ -12,8 +12,10 @@ The key of a prefix is a published contract, ``cacheplan.prefix/1``:
   isolation), each part preceded by its length;
 * every further block: the 16-byte BLAKE2b of the parent's key and the block's digest,
   where the digest covers level, role and canonical form (see ``canonical``);
-* what a setting changes is a block of its own, with no tokens and no position, standing
-  where its level begins.
+* what a setting changes is a block of its own, with no position, standing where its level
+  begins: its digest is that of the settings, followed by the number of the level. It is as
+  long as what the service adds there unseen; where nothing is set it is in no key, so that
+  keys outlive every estimate of that length.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ KEY_TAG = b"cacheplan.prefix/1"
 SETTINGS = "settings"
 
 _SHIFT = 32
+#: What follows the digest of settings; all there is where nothing is set.
+_LEVEL_BYTES = 1
 
 
 class Scope(NamedTuple):
@@ -211,7 +215,9 @@ class PrefixTree:
         parts = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in scope)
         key = blake2b(KEY_TAG + parts, digest_size=16).digest()
         for step in path:
-            key = blake2b(key + self.digest[self.block[step]], digest_size=16).digest()
+            digest = self.digest[self.block[step]]
+            if len(digest) > _LEVEL_BYTES:
+                key = blake2b(key + digest, digest_size=16).digest()
         return key
 
     def check(self) -> None:
