@@ -291,7 +291,7 @@ def measure(found: Sequence[Case]) -> dict[str, Any]:
     """Return everything that is said of one file."""
     groups = gathered(found, lambda case: case.group)
     tool = [case for case in found if case.group == "tool turn"]
-    kept = [case for case in tool if case.shows not in FALLS]
+    kept = [case for case in tool if case.shows in {KEPT, MORE}]
     shown = gathered(tool, lambda case: case.shows)
     misses = [case for case in found if not case.exact and case.group in {"tool turn", "request"}]
     return {

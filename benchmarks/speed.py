@@ -2,8 +2,8 @@
 
 Both are run in turn in one process and only their ratio is reported, so that a busy
 machine slows both. It is taken twice: of the time that passed, in which threads help,
-and of the time that processors spent. The vocabulary of the token counter is loaded before; what that
-takes, once in a process, is a row of its own.
+and of the time that processors spent. The vocabulary of the token counter is loaded
+before; what that takes, once in a process, is said apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -95,8 +96,9 @@ def _reading(name: str, agents: Agents, path: Path) -> dict[str, Any]:
 
 def _ratio(ours: Sequence[_Spent], theirs: Sequence[_Spent], clock: str) -> float:
     """Return the median over the rounds."""
-    pairs = zip(ours, theirs, strict=True)
-    return statistics.median(getattr(one, clock) / getattr(other, clock) for one, other in pairs)
+    clock_of = attrgetter(clock)
+    pairs = zip(map(clock_of, ours), map(clock_of, theirs), strict=True)
+    return float(statistics.median(mine / other for mine, other in pairs))
 
 
 def _loads(path: Path) -> None:
