@@ -17,7 +17,16 @@ from typing import Final, NamedTuple
 
 from cacheplan.errors import RejectedError
 from cacheplan.facts import find
-from cacheplan.places import LAG, SYSTEM, TAIL_TALK, TAIL_TOOL, TOOLS, Places, is_tail
+from cacheplan.places import (
+    BEFORE,
+    SYSTEM,
+    TAIL_TALK,
+    TAIL_TOOL,
+    TOOLS,
+    Places,
+    is_tail,
+    turn_before,
+)
 from cacheplan.plan import Lane, Plan, Rule, longer, name_of, within_rules
 from cacheplan.pricelist import READ_ON
 from cacheplan.prices import Rate, Sheet
@@ -42,8 +51,10 @@ EXACT: Final = 1000
 #: A change has to save this share of the lane's bill to be kept; less is noise that the
 #: next day does not repeat.
 WORTH: Final = 0.001
-#: Passes over all lanes; the second rarely changes anything.
+#: Passes over all lanes, and what the first must have saved for a second: a place may
+#: look different once its neighbours have changed, but rarely does.
 PASSES: Final = 2
+AGAIN: Final = 0.01
 
 _LaneKey = tuple[str, str | None]
 #: What a lane does at each of its places.
@@ -58,7 +69,7 @@ class _Ready(NamedTuple):
     fixed: tuple[tuple[str, int], ...]
     tail: str
     tip: int
-    lag: int
+    before: int
     #: Dollars per token: uncached, 5m, 1h, read.
     prices: tuple[float, float, float, float]
 
@@ -73,6 +84,13 @@ class _Reuse:
     tokens: int = 0
     #: Prompt tokens at stake here: of calls that read up to this place and no farther.
     stake: int = 0
+
+    def book(self, gap: float, tokens: int) -> None:
+        """Book one use, so long after the one before it."""
+        self.uses += 1
+        self.tokens += tokens
+        self.within_5m += gap <= _SHORT.seconds
+        self.within_1h += gap <= _LONG.seconds
 
     def said(self) -> str:
         """Say it in a sentence."""
@@ -97,10 +115,14 @@ class _Choice:
         self._workload = workload
         self._sheet = sheet
         self._lanes = _lanes(workload)
+        self._cache = cache_for(workload, sheet)
         self._ready = list(self._get_ready())
         self._reuse: dict[tuple[_LaneKey, str], _Reuse] = {}
         self._look_at_reuse()
         self._rules: dict[_LaneKey, _Rules] = {}
+        self._groups = self._grouped()
+        #: What each mark is worth.
+        self._savings: dict[tuple[_LaneKey, str], float] = {}
         #: Prefixes with a lifetime of their own.
         self._own: dict[int, Lifetime | None] = {}
 
@@ -108,10 +130,9 @@ class _Choice:
         """Search, and say what was found."""
         places = {lane: self._places(lane) for lane in self._lanes.values()}
         self._start(places)
+        left = list(places)
         for _ in range(PASSES):
-            changed = [self._improve(lane) for lane in places]
-            if not any(changed):
-                break
+            left = [lane for lane in left if self._improve(lane)]
         for lane in places:
             self._prune(lane)
         self._look_closer()
@@ -122,8 +143,11 @@ class _Choice:
     def _get_ready(self) -> Iterator[_Ready]:
         """Work out once what every trial needs of each call."""
         tree, places = self._workload.tree, Places(self._workload.tree)
+        tips: set[int] = set()
         for call in self._workload:
             tip = tree.markable(call.tip)
+            before = turn_before(tree, call.tip, tips)
+            tips.add(call.tip)
             rate = self._sheet.rate(call.tariff, call.at, self._workload.prompt_tokens(call))
             yield _Ready(
                 call,
@@ -131,7 +155,7 @@ class _Choice:
                 places.fixed(call.tip),
                 places.tail(call.tip),
                 tip,
-                places.lag(tip) if tip >= 0 else -1,
+                before if before >= 0 and not tree.unmarkable[before] else -1,
                 _prices(rate),
             )
 
@@ -144,12 +168,9 @@ class _Choice:
             at, parted = ready.call.at, None
             for place, node in ready.fixed:
                 reuse = self._reuse.setdefault((ready.lane, place), _Reuse())
-                reuse.uses += 1
-                reuse.tokens += tree.tokens[node]
                 gap = at - last.get(node, float("-inf"))
+                reuse.book(gap, tree.tokens[node])
                 if gap <= _LONG.seconds:
-                    reuse.within_1h += 1
-                    reuse.within_5m += gap <= _SHORT.seconds
                     parted = (reuse, node)
                 last[node] = at
             earlier = self._continued(ready, tips)
@@ -171,15 +192,11 @@ class _Choice:
                 at, lane, place = found
                 reuse = self._reuse.setdefault((lane, place), _Reuse())
                 gap = ready.call.at - at
-                reuse.uses += 1
-                reuse.tokens += tree.tokens[node]
-                reuse.within_5m += gap <= _SHORT.seconds
-                reuse.within_1h += gap <= _LONG.seconds
+                reuse.book(gap, tree.tokens[node])
                 if steps >= _FAR:
-                    lag = self._reuse.setdefault((ready.lane, LAG), _Reuse())
-                    lag.uses += 1
-                    lag.tokens += tree.tokens[node]
-                    lag.stake += tree.tokens[node]
+                    self._reuse.setdefault((ready.lane, BEFORE), _Reuse()).book(
+                        gap, tree.tokens[node]
+                    )
                 return gap
             node = tree.parent[node]
             steps += 1
@@ -193,8 +210,8 @@ class _Choice:
             if owner == lane and not is_tail(place) and reuse.stake
         ]
         fixed = [place for _, place in sorted(stakes, reverse=True)[:FIXED]]
-        lag = [LAG] if (lane, LAG) in self._reuse else []
-        return [*fixed, TAIL_TALK, TAIL_TOOL, *lag]
+        before = [BEFORE] if (lane, BEFORE) in self._reuse else []
+        return [*fixed, TAIL_TALK, TAIL_TOOL, *before]
 
     # --- the search ------------------------------------------------------------------
 
@@ -211,26 +228,25 @@ class _Choice:
                 best, self._rules = cost, rules
 
     def _improve(self, lane: _LaneKey) -> bool:
-        """Try every lifetime at every place of one lane; keep what saves money."""
+        """Try every lifetime at every place of one lane; say if another try may pay."""
         rules = self._rules[lane]
-        changed = False
         relevant = self._touched_by(lane)
-        best = self._cost(self._rules, relevant)
+        best = first = self._cost(self._rules, relevant)
         for place in rules:
             for lifetime in _CHOICES:
                 kept = rules[place]
-                if lifetime == kept or (place == LAG and lifetime is _LONG):
+                if lifetime == kept or (place == BEFORE and lifetime is _LONG):
                     continue
                 rules[place] = lifetime
                 cost = self._cost(self._rules, relevant)
                 if cost < best * (1 - WORTH):
-                    best, changed = cost, True
+                    best = cost
                 else:
                     rules[place] = kept
-        return changed
+        return best < first * (1 - AGAIN)
 
     def _prune(self, lane: _LaneKey) -> None:
-        """Take away every mark without which the bill is no higher."""
+        """Take away every mark without which the bill is no higher; price the others."""
         rules, relevant = self._rules[lane], self._touched_by(lane)
         best = self._cost(self._rules, relevant)
         for place, lifetime in rules.items():
@@ -240,6 +256,7 @@ class _Choice:
             cost = self._cost(self._rules, relevant)
             if cost > best:
                 rules[place] = lifetime
+                self._savings[lane, place] = round(cost - best, 6)
             else:
                 best = cost
 
@@ -285,12 +302,33 @@ class _Choice:
         return proposed
 
     def _touched_by(self, lane: _LaneKey) -> list[_Ready]:
-        """Return the calls whose bill a lane's rules can change: those of its model."""
-        return [ready for ready in self._ready if ready.lane[0] == lane[0]]
+        """Return the calls whose bill a lane's rules can change."""
+        return self._groups[lane]
+
+    def _grouped(self) -> dict[_LaneKey, list[_Ready]]:
+        """Put lanes that share prefixes together: their rules act on one another."""
+        group = {lane: lane for lane in self._lanes.values()}
+
+        def root(lane: _LaneKey) -> _LaneKey:
+            while group[lane] != lane:
+                lane = group[lane]
+            return lane
+
+        owner: dict[int, _LaneKey] = {}
+        for ready in self._ready:
+            for node in (*(node for _, node in ready.fixed), ready.tip):
+                other = owner.setdefault(node, ready.lane)
+                if other != ready.lane:
+                    group[root(ready.lane)] = root(other)
+        calls: dict[_LaneKey, list[_Ready]] = {}
+        for ready in self._ready:
+            calls.setdefault(root(ready.lane), []).append(ready)
+        return {lane: calls[root(lane)] for lane in group}
 
     def _cost(self, rules: Mapping[_LaneKey, _Rules], calls: Sequence[_Ready] | None) -> float:
         """Return what prompts cost under some rules, by serving them."""
-        serve = cache_for(self._workload, self._sheet).serve
+        self._cache.clear()
+        serve = self._cache.serve
         total = 0.0
         for ready in self._ready if calls is None else calls:
             marks = _marks(ready, rules[ready.lane], self._own)
@@ -313,25 +351,16 @@ class _Choice:
         """Write the rules down, each with its reason and what it is worth."""
         lanes = []
         for (model, label), rules in self._rules.items():
-            relevant = self._touched_by((model, label))
-            cost = self._cost(self._rules, relevant)
             written = []
             for place in sorted(rules, key=_order):
-                lifetime = rules[place]
                 reuse = self._reuse.get(((model, label), place))
-                saving = None
                 if reuse is None:
                     other = TAIL_TALK if place == TAIL_TOOL else TAIL_TOOL
                     lifetime, because = rules.get(other), "as the other tail; none was seen"
-                    written.append(Rule(place=place, lifetime=lifetime, because=because))
-                    continue
-                if lifetime is not None:
-                    rules[place] = None
-                    saving = round(self._cost(self._rules, relevant) - cost, 6)
-                    rules[place] = lifetime
-                written.append(
-                    Rule(place=place, lifetime=lifetime, because=reuse.said(), saving=saving)
-                )
+                else:
+                    lifetime, because = rules[place], reuse.said()
+                saving = self._savings.get(((model, label), place))
+                written.append(Rule(place=place, lifetime=lifetime, because=because, saving=saving))
             lanes.append(Lane(model=model, label=label, rules=tuple(written)))
         workload = self._workload
         return Plan(
@@ -396,8 +425,8 @@ def _marks(
     lifetime = rules.get(ready.tail)
     if lifetime is not None and ready.tip >= 0:
         found[ready.tip] = longer(found.get(ready.tip), lifetime)
-        if ready.lag >= 0 and rules.get(LAG) is not None:
-            found[ready.lag] = longer(found.get(ready.lag), lifetime)
+        if ready.before >= 0 and rules.get(BEFORE) is not None:
+            found[ready.before] = longer(found.get(ready.before), lifetime)
     return within_rules(found)
 
 

@@ -8,16 +8,16 @@ first question, the tail. At most one prefix of a call stands at each.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Final
 
 from cacheplan.errors import InputError
-from cacheplan.facts import LOOKBACK
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Level
 
 __all__ = [
+    "BEFORE",
     "DOCUMENTS",
-    "LAG",
     "SYSTEM",
     "TAIL_TALK",
     "TAIL_TOOL",
@@ -25,15 +25,16 @@ __all__ = [
     "Places",
     "checked",
     "is_tail",
+    "turn_before",
 ]
 
 TOOLS: Final = "tools"
 SYSTEM: Final = "system"
 #: The blocks of the first user turn before its last: what the question is about.
 DOCUMENTS: Final = "documents"
-#: As far behind the tail as a mark can stand and still be linked to it by the lookback:
-#: for turns that add more positions than one breakpoint looks at.
-LAG: Final = "lag"
+#: Where the call before this one ended: for turns that add more positions than the
+#: lookback reaches.
+BEFORE: Final = "turn before"
 #: The end of a prompt whose last block is a tool's result: the loop goes on by itself.
 TAIL_TOOL: Final = "tail after tools"
 #: The end of a prompt that a person's words end: what comes next waits for a person.
@@ -43,7 +44,7 @@ TAIL_TALK: Final = "tail after talk"
 #: instructions and documents stand there; what comes later is conversation.
 FIRST_BLOCKS: Final = 6
 
-_NAMES: Final = (TOOLS, SYSTEM, DOCUMENTS, LAG, TAIL_TOOL, TAIL_TALK)
+_NAMES: Final = (TOOLS, SYSTEM, DOCUMENTS, BEFORE, TAIL_TOOL, TAIL_TALK)
 _NUMBERED: Final = re.compile(r"(system|messages)\[\d+\]")
 
 
@@ -58,7 +59,7 @@ def checked(text: str) -> str:
 
 def is_tail(place: str) -> bool:
     """Tell whether a place moves with the conversation."""
-    return place in {LAG, TAIL_TOOL, TAIL_TALK}
+    return place in {BEFORE, TAIL_TOOL, TAIL_TALK}
 
 
 class Places:
@@ -79,19 +80,6 @@ class Places:
         """Return which of the two tails a prompt has."""
         tree = self._tree
         return TAIL_TOOL if tree.kind[tree.block[tip]] == "tool_result" else TAIL_TALK
-
-    def lag(self, tip: int) -> int:
-        """Return the prefix that a lagging mark stands on, -1 if the prompt is too short.
-
-        Counted in blocks, of which there are at least as many as positions, so that it
-        is within reach however the platform counts.
-        """
-        node = tip
-        for _ in range(LOOKBACK - 1):
-            node = self._tree.parent[node]
-            if node < 0 or self._tree.block[node] < 0:
-                return -1
-        return self._tree.markable(node)
 
     def fixed(self, tip: int) -> tuple[tuple[str, int], ...]:
         """Return the places of a prompt that do not move, with their prefixes, in order."""
@@ -151,3 +139,25 @@ class Places:
             if message and len(opening) <= FIRST_BLOCKS:
                 opening = (*opening, node)
             openings.append(opening)
+
+
+def turn_before(tree: PrefixTree, tip: int, tips: Container[int]) -> int:
+    """Return the end of the user turn before the newest, -1 if there is none.
+
+    That is where the call before this one ended, so a mark there finds its entry however
+    many blocks came since. In the digest form nobody says who speaks; there it is the
+    end of a prompt that was sent before (``tips``).
+    """
+    role, block, parent = tree.role, tree.block, tree.parent
+    stop = max(tree.system_end[tip], tree.tools_end[tip])
+    node = parent[tip]
+    # Where the caller has begun the answer, the newest user turn stands before it.
+    answered = role[block[tip]] == "assistant"
+    while node > stop and parent[node] >= 0:
+        spoken = role[block[node]]
+        if spoken == "assistant":
+            answered = True
+        elif (answered and spoken == "user") or (not spoken and node in tips):
+            return node
+        node = parent[node]
+    return -1

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from cacheplan.errors import InputError
 from cacheplan.facts import BREAKPOINTS, find
-from cacheplan.places import LAG, Places, checked
+from cacheplan.places import BEFORE, Places, checked, turn_before
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.tables import aligned, dollars, html
@@ -99,11 +99,9 @@ class Plan:
                 continue
             places = dict.fromkeys(rule.place for rule in (*lane.rules, *theirs.rules))
             for place in places:
-                mine, other_one = lane.lifetime_at(place), theirs.lifetime_at(place)
-                if mine != other_one:
-                    said.append(
-                        f"{name_of(lane)}, {place}: {mine or 'no mark'}, there {other_one or 'no mark'}"
-                    )
+                here, there = (str(o.lifetime_at(place) or "no mark") for o in (lane, theirs))
+                if here != there:
+                    said.append(f"{name_of(lane)}, {place}: {here}, there {there}")
         mine_names = {name_of(lane) for lane in self.lanes}
         said += [f"{name_of(o)}: only there" for o in other.lanes if name_of(o) not in mine_names]
         changed = sum(
@@ -205,6 +203,8 @@ class _Marker:
         self._lanes: dict[tuple[str, str | None], dict[str, Lifetime]] = {}
         self._exact: dict[int, Any] = {}
         self._prefixes = plan.prefixes
+        #: Prompts sent so far, which say where turns end if nothing else does.
+        self._tips: set[int] = set()
 
     def __call__(self, call: Call) -> Sequence[Breakpoint]:
         """Return where the plan marks this call."""
@@ -220,6 +220,7 @@ class _Marker:
             if lifetime is not None:
                 found[node] = lifetime
         self._mark_tail(call, rules, found)
+        self._tips.add(call.tip)
         return within_rules(found)
 
     def _rules(self, call: Call) -> dict[str, Lifetime]:
@@ -248,9 +249,9 @@ class _Marker:
         if tip < 0:
             return
         found[tip] = longer(found.get(tip), lifetime)
-        if LAG in rules:
-            node = self._places.lag(tip)
-            if node > max(tree.tools_end[tip], tree.system_end[tip]):
+        if BEFORE in rules:
+            node = turn_before(tree, call.tip, self._tips)
+            if node >= 0 and not tree.unmarkable[node]:
                 found[node] = longer(found.get(node), lifetime)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from cacheplan.places import turn_before
 from cacheplan.prefixes import PrefixTree
 from cacheplan.projection import Marker
 from cacheplan.prompt import Breakpoint, Lifetime
@@ -103,7 +104,7 @@ def last_two_turns(workload: Workload) -> Marker:
 
     def marker(call: Call) -> Sequence[Breakpoint]:
         tip = call.tip
-        before = _turn_before(tree, tip, tips)
+        before = turn_before(tree, tip, tips)
         return _at(tree, _SHORT, tree.tools_end[tip], tree.system_end[tip], before, tip)
 
     return marker
@@ -147,24 +148,3 @@ def _at(tree: PrefixTree, lifetime: Lifetime, *nodes: int) -> tuple[Breakpoint, 
             marks.append(Breakpoint(target, lifetime))
             last = target
     return tuple(marks)
-
-
-def _turn_before(tree: PrefixTree, tip: int, tips: set[int]) -> int:
-    """Return the end of the user turn before the newest, -1 if there is none.
-
-    In the digest form nobody says who speaks; there it is the end of the prompt that an
-    earlier call sent, which is where that user turn ended.
-    """
-    role, block, parent = tree.role, tree.block, tree.parent
-    stop = max(tree.system_end[tip], tree.tools_end[tip])
-    node = parent[tip]
-    # Where the caller has begun the answer, the newest user turn stands before it.
-    answered = role[block[tip]] == "assistant"
-    while node > stop and parent[node] >= 0:
-        spoken = role[block[node]]
-        if spoken == "assistant":
-            answered = True
-        elif (answered and spoken == "user") or (not spoken and node in tips):
-            return node
-        node = parent[node]
-    return -1

@@ -144,6 +144,11 @@ class SimulatedCache:
             usage += self._serve_rounds(call, breakpoints)
         return usage
 
+    def clear(self) -> None:
+        """Forget every entry; what was worked out about the tree stays."""
+        self._dead = [_NEVER] * len(self._dead)
+        self._credit = dict.fromkeys(self._credit, 0.0)
+
     def _serve_rounds(self, call: Call, breakpoints: Sequence[Breakpoint]) -> Usage:
         """Serve the rounds after the first; what each wrote is there for the next."""
         slots = BREAKPOINTS + (0 if self.assume.server_tool_slot else 1)
