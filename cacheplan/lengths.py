@@ -1,22 +1,22 @@
 """How long every prefix is, with recorded usage outranking every estimate.
 
 A block's length is an estimate or a count; a call's usage is the truth about its whole
-prompt, and about the part up to its last breakpoint. Going through the calls in order,
-whatever is new in a prompt is stretched or shrunk so that the prompt has its recorded
-length; what an earlier call settled stays. No number is ever fitted to what was read
+prompt, and about the part up to its last breakpoint. Going through these ends from the
+shortest prefix to the longest, whatever is new is stretched or shrunk so that the prefix has
+its recorded length; what a shorter one settled stays, in whatever order the calls were
+logged. No number is ever fitted to what was read
 and what was written apart: only to their sum.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
 from cacheplan.prefixes import PrefixTree
-from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
 __all__ = ["settle"]
@@ -40,30 +40,35 @@ def settle(
     by an estimate; the others state their lengths themselves.
     """
     settled = bytearray(len(tree))
-    by_usage = 0
     counted = list(counted)
-    for number in counted if trust_usage else ():
-        call = calls[number]
-        recorded = call.recorded
-        if recorded is None or recorded.prompt <= 0 or not _fit(tree, call, recorded, settled):
-            continue
-        by_usage += 1
-        closing = recorded.prompt - tree.tokens[call.tip]
-        calls[number] = msgspec.structs.replace(call, closing=max(closing, 0))
+    fitting = set()
+    for length, node, number in sorted(_ends(calls, counted)) if trust_usage else ():
+        if _stretch(tree, node, length, settled):
+            fitting.add(number)
     _carry(tree, settled)
-    if counted and by_usage == len(counted):
+    for number in fitting:
+        call = calls[number]
+        if call.recorded is not None:
+            closing = max(call.recorded.prompt - tree.tokens[call.tip], 0)
+            calls[number] = msgspec.structs.replace(call, closing=closing)
+    if counted and len(fitting) == len(counted):
         return calls, "usage"
     return calls, "estimated" if counted and estimated else "counted"
 
 
-def _fit(tree: PrefixTree, call: Call, recorded: Usage, settled: bytearray) -> bool:
-    """Stretch what is new in one prompt to its recorded length."""
-    reached = call.marks[-1].node if call.marks else -1
-    cached = recorded.read + recorded.written
-    fits = reached >= 0 and cached > 0 and _stretch(tree, reached, cached, settled)
-    if reached != call.tip or not fits:
-        fits = _stretch(tree, call.tip, recorded.prompt - call.closing, settled) or fits
-    return fits
+def _ends(calls: Sequence[Call], counted: Iterable[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield what usage says: a length, the prefix that has it, and the call that says so."""
+    for number in counted:
+        call = calls[number]
+        recorded = call.recorded
+        if recorded is None or not recorded.prompt:
+            continue
+        cached = recorded.read + recorded.written
+        reached = call.marks[-1].node if call.marks and cached else -1
+        if reached >= 0:
+            yield cached, reached, number
+        if reached != call.tip:
+            yield recorded.prompt - call.closing, call.tip, number
 
 
 def _stretch(tree: PrefixTree, node: int, length: int, settled: bytearray) -> bool:
