@@ -64,7 +64,7 @@ SHARED_HERE = {
     "tool null description": "a null is how the SDK writes what was not given",
     "keys of a block turned": "the service reads a block's own keys by name",
     "one message split": "consecutive messages of one role are one turn",
-    "tool choice without tools": "without tools there is nothing to choose",
+    "tool choice without tools": "`auto` is what leaving the choice out means",
     "thinking set": "thinking parameters leave tools and system valid",
     "effort set": "effort leaves tools and system valid",
     "speed fast": "speed leaves tools valid",
