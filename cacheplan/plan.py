@@ -147,7 +147,7 @@ class Plan:
                 lanes.append(_lane(lane))
             except InputError as error:
                 raise error.within(at).within("lanes") from error
-        prefixes = found.get("prefixes") or {}
+        prefixes = found.get("prefixes", {})
         if not isinstance(prefixes, Mapping):
             raise InputError("this is not an object", ("prefixes",))
         for key, ttl in prefixes.items():
