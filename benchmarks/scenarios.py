@@ -73,7 +73,8 @@ def idle_agents(random: Random) -> Iterator[Line]:
         name = f"agent {number}"
         opening = [*head("agent", 9000, 4000), block(f"{name} task", 300)]
         yield from conversation(
-            random, random.uniform(0, 8 * _HOUR), opening, name, "agent", turns=random.randint(5, 40),
+            random, random.uniform(0, 8 * _HOUR), opening, name, "agent",
+            turns=random.randint(5, 40),
             gap=lambda _: random.choice((8, 15, 25, 40)) if random.random() < 0.85
             else random.uniform(120, 2400),
         )  # fmt: skip
