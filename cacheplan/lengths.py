@@ -4,8 +4,8 @@ A block's length is an estimate or a count; a call's usage is the truth about it
 prompt, and about the part up to its last breakpoint. Going through these ends from the
 shortest prefix to the longest, whatever is new is stretched or shrunk so that the prefix has
 its recorded length; what a shorter one settled stays, in whatever order the calls were
-logged. No number is ever fitted to what was read
-and what was written apart: only to their sum.
+logged. No number is ever fitted to what was read and what was written apart: only to their
+sum.
 """
 
 from __future__ import annotations
