@@ -8,6 +8,7 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
+from cacheplan.bounds import Bounds, bounds
 from cacheplan.calibration import Calibration, calibrate
 from cacheplan.policies import BASELINES, Policy
 from cacheplan.prices import Sheet
@@ -26,6 +27,7 @@ _HEAD = (
     "uncached",
     "prompt cost",
     "of uncached",
+    "of bound",
     "refused",
 )
 
@@ -43,6 +45,10 @@ class Comparison:
     #: What was billed, where every call carries usage; prompts alone, and everything.
     billed: tuple[Decimal | None, Decimal | None] | None
     calibration: Calibration | None
+    #: What no plan that the service accepts goes below.
+    bounds: Bounds
+    #: Policies that look at calls which had not been made yet.
+    foreseeing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Projection:
@@ -65,7 +71,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape that ``compare --format json`` prints."""
-        plain = self["uncached"].input_cost
+        plain, least = self["uncached"].input_cost, self.bounds.highest
         return {
             "workload": {
                 "calls": self.calls,
@@ -73,9 +79,9 @@ class Comparison:
                 "output_tokens": self.output_tokens,
                 "tokens_from": self.tokens_from,
             },
-            "policies": [_policy_json(projection, plain) for projection in self.projections],
-            "bound": None,
-            "bounds": None,
+            "policies": [_policy_json(projection, plain, least) for projection in self.projections],
+            "bound": {"name": self.bounds.name, "input_cost_usd": _number(least)},
+            "bounds": {"loose": _number(self.bounds.loose), "tree": _number(self.bounds.tree)},
             "billed": _billed_json(self.billed),
             "calibration": _calibration_json(self.calibration),
             "notes": list(self.notes),
@@ -91,16 +97,17 @@ class Comparison:
         return html(_HEAD, self._rows()) + footing
 
     def _rows(self) -> list[list[str]]:
-        plain = self["uncached"].input_cost
+        plain, least = self["uncached"].input_cost, self.bounds.highest
         return [
             [
-                projection.policy,
+                projection.policy + ("*" if projection.policy in self.foreseeing else ""),
                 count(projection.usage.read),
                 count(projection.usage.write_5m),
                 count(projection.usage.write_1h),
                 count(projection.usage.uncached),
                 dollars(projection.input_cost),
                 ratio(_share(projection.input_cost, plain)),
+                ratio(_share(projection.input_cost, least)),
                 count(projection.rejected) if projection.rejected else "",
             ]
             for projection in self.projections
@@ -113,6 +120,17 @@ class Comparison:
             f" ({self.tokens_from}), {count(self.output_tokens)} output tokens."
         )
         lines = [size]
+        if self.bounds.highest is not None:
+            lower = (
+                f"No plan costs less than {dollars(self.bounds.highest)} ({self.bounds.name} bound"
+            )
+            also = (
+                f"; loose {dollars(self.bounds.loose)})." if self.bounds.tree is not None else ")."
+            )
+            lines.append(lower + also)
+        if self.foreseeing:
+            lines.append("* knows calls that had not been made yet.")
+        lines += self.notes
         if self.unpriced:
             names = ", ".join(self.unpriced)
             lines.append(f"No price is known for {names}; see --model, --prices.")
@@ -158,6 +176,8 @@ def compare(
         projections=tuple(projections),
         billed=_billed(workload, sheet),
         calibration=calibration,
+        bounds=bounds(workload, sheet),
+        foreseeing=tuple(policy.name for policy in policies if policy.knows_future),
         notes=workload.notes,
     )
 
@@ -173,14 +193,16 @@ def _billed(workload: Workload, sheet: Sheet) -> tuple[Decimal | None, Decimal |
     return input_cost, cost
 
 
-def _policy_json(projection: Projection, plain: Decimal | None) -> dict[str, Any]:
+def _policy_json(
+    projection: Projection, plain: Decimal | None, least: Decimal | None
+) -> dict[str, Any]:
     return {
         "name": projection.policy,
         "usage": usage_json(projection.usage),
         "input_cost_usd": _number(projection.input_cost),
         "cost_usd": _number(projection.cost),
         "ratio_to_uncached": _number(_share(projection.input_cost, plain)),
-        "ratio_to_bound": None,
+        "ratio_to_bound": _number(_share(projection.input_cost, least)),
         "rejected": projection.rejected,
     }
 
