@@ -92,7 +92,7 @@ def expand(
 ) -> Iterator[tuple[Mapping[str, Any], bytes]]:
     """Yield the calls of a planned line: what stands beside the request, and the request.
 
-    ``measure`` says how long messages of some texts are, and is asked at most once.
+    ``measure`` says how long messages of some texts are, and is asked at most twice.
     """
     if not plan.calls_per_hour or not plan.hours:
         return
@@ -127,12 +127,16 @@ def _said(role: str, name: str, words: int) -> str:
 def _words(plan: Planned, measure: Callable[[Sequence[str]], Sequence[int]]) -> int:
     """Return how many words make half a turn ``turn_tokens`` / 2 long.
 
-    A counter's own words for a length are lines, to within a token or two, so two points
-    of the line are enough; a turn cannot be shorter than the name that tells it apart.
+    Lengths are nearly a line, so two points of it give the number, and a third, where the
+    first two lead, what it is off by in short texts. A turn cannot be shorter than the
+    name that tells it apart.
     """
-    name = f"{plan.number}.0.1"
-    none, some = measure([_said("assistant", name, 0), _said("assistant", name, _SAMPLE)])
-    return max(round((plan.turn_tokens / 2 - none) * _SAMPLE / max(some - none, 1)), 0)
+    name, half = f"{plan.number}.0.1", plan.turn_tokens / 2
+    none, some = measure([_said("assistant", name, words) for words in (0, _SAMPLE)])
+    a_word = max(some - none, 1) / _SAMPLE
+    words = max(round((half - none) / a_word), 0)
+    (found,) = measure([_said("assistant", name, words)])
+    return max(words + round((half - found) / a_word), 0)
 
 
 def _varies(
