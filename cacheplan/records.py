@@ -229,16 +229,10 @@ def recorded_usage(usage: Mapping[str, Any]) -> Usage:
 
 def _count(holder: Mapping[str, Any], key: str) -> int:
     """Return a number of tokens; left out or null is none."""
-    found = holder.get(key)
-    if found is None:
-        return 0
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise InputError("this is not a whole number of tokens", (key,))
-    if found < 0:
-        raise InputError(f"{quoted(found)} is negative", (key,))
-    if found > _TOKENS:
-        raise InputError("more tokens than any prompt has", (key,))
-    return found
+    try:
+        return _read_tokens(holder.get(key)) or 0
+    except InputError as error:
+        raise error.within(key) from error
 
 
 def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
@@ -333,8 +327,16 @@ def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
     raise InputError(f"{quoted(found)} is not {', '.join(allowed[:-1])} or {allowed[-1]}")
 
 
-def _read_output(found: Any) -> int | None:
-    return None if found is None else _count({"output": found}, "output")
+def _read_tokens(found: Any) -> int | None:
+    if found is None:
+        return None
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise InputError("this is not a whole number of tokens")
+    if found < 0:
+        raise InputError(f"{quoted(found)} is negative")
+    if found > _TOKENS:
+        raise InputError("more tokens than any prompt has")
+    return found
 
 
 def _read_response(found: Any) -> Mapping[str, Any]:
@@ -354,7 +356,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "platform": _read_platform,
     "surface": _read_surface,
     "first_token_after": _read_seconds,
-    "output_tokens": _read_output,
+    "output_tokens": _read_tokens,
     "response": _read_response,
     "usage": _read_usage,
 }
