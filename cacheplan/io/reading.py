@@ -100,7 +100,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
                 yield stream
     except EOFError as error:
         raise InputError("the compressed file ends too early").at(_name(source)) from error
-    except zlib.error as error:
+    except (zlib.error, gzip.BadGzipFile) as error:
         raise InputError(_DAMAGED).at(_name(source)) from error
     except OSError as error:
         reason = error.strerror or str(error)
