@@ -317,7 +317,6 @@ class SimulatedCache:
         if self._restores != "own":
             reader = self._reader(marks, entry)
             seconds = reader if self._restores == "reader" else max(seconds, reader)
-            self._lives[entry] = seconds
         self._dead[entry] = max(self._dead[entry], at + seconds)
 
     def _reader(self, marks: Sequence[Breakpoint], entry: int) -> float:
