@@ -22,7 +22,7 @@ from cacheplan.prompt import Lifetime
 from cacheplan.skeleton import Price, Skeleton
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Outlook", "Piece", "last_use"]
+__all__ = ["Outlook", "Piece", "found", "last_use"]
 
 _SHORT, _LONG = (float(lifetime.seconds) for lifetime in Lifetime)
 
@@ -50,17 +50,31 @@ def last_use(call: Call, workload: Workload) -> float:
     return call.at
 
 
+def found(call: Call, workload: Workload) -> float:
+    """Return what share of the live entries a call finds."""
+    assume = workload.assume
+    return assume.batch_hit_rate if call.tariff.surface == "batch" else assume.hit_rate
+
+
 class Outlook:
-    """The pieces each call meets, and the least that all calls can cost."""
+    """The pieces each call meets, and the least that all calls can cost.
+
+    ``cautious`` is for planning: it counts on no second beyond a lifetime, and on finding
+    only the stated share of what lives. Then ``least`` is no bound.
+    """
 
     def __init__(
-        self, workload: Workload, skeleton: Skeleton, costs: Sequence[Price], found: float = 1.0
+        self,
+        workload: Workload,
+        skeleton: Skeleton,
+        costs: Sequence[Price],
+        *,
+        cautious: bool = False,
     ) -> None:
         self._workload = workload
         self._skeleton = skeleton
-        self._grace = workload.assume.grace
-        #: What share of the entries that live is really found; 1 for a bound.
-        self._found = found
+        self._grace = 0.0 if cautious else workload.assume.grace
+        self._cautious = cautious
         #: By line: pieces not used before some call, the shortest on top; each is how
         #: many joints of the line lie before its end, and the rest of a ``Piece``.
         self._stacks: list[list[tuple[int, int, int, int]]] = [[] for _ in skeleton.lines]
@@ -118,12 +132,14 @@ class Outlook:
         """
         uncached, short, long, read = price
         plain, after_short, after_long = self.left(number, piece)
-        cold = min(uncached + plain, short + after_short, long + after_long)
+        late = piece.wait if self._cautious and self.is_late(number, piece) else 0
+        cold = min(uncached + plain, short + max(after_short, late), long + max(after_long, late))
         held = min(read + after_long, cold)
         waiting = min(uncached + after_short, cold)
         gain, loss = cold - held, max(waiting - held, 0)
-        if self._found < 1:
-            gain, loss = int(gain * self._found), int(loss * self._found)
+        if self._cautious:
+            share = found(self._workload.calls[number], self._workload)
+            gain, loss = int(gain * share), int(loss * share)
         return held, gain, loss
 
     def left(self, number: int, piece: Piece) -> tuple[int, int, int]:
@@ -139,6 +155,12 @@ class Outlook:
             0 if since + _SHORT > until else worth,
             0 if since + _LONG > until else worth,
         )
+
+    def is_late(self, number: int, piece: Piece) -> bool:
+        """Tell whether what a call writes cannot be read yet by the call that needs it."""
+        calls = self._workload.calls
+        call = calls[number]
+        return piece.call >= 0 and calls[piece.call].at < call.at + call.first_token_after
 
     def _open(self) -> None:
         """Nothing is held before the first call, so every first use is a cold one."""

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from cacheplan.prices import Rate, Sheet
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Price", "Skeleton", "prices"]
+__all__ = ["Price", "Skeleton", "prices", "roots"]
 
 #: No prefix is this long, so nothing is cacheable where the minimum is unknown.
 _UNREACHABLE = 1 << 62
@@ -166,7 +166,7 @@ def _holders(workload: Workload, sheet: Sheet) -> tuple[list[int], list[int]]:
     itself counted; -1 if there is none.
     """
     tree = workload.tree
-    root = _roots(workload)
+    root = roots(workload)
     floors = _floors(workload, sheet, root)
     above, holds = [-1] * len(tree), [-1] * len(tree)
     for node, shorter in enumerate(tree.parent):
@@ -177,7 +177,7 @@ def _holders(workload: Workload, sheet: Sheet) -> tuple[list[int], list[int]]:
     return above, holds
 
 
-def _roots(workload: Workload) -> list[int]:
+def roots(workload: Workload) -> list[int]:
     """Return the root of every node."""
     root = list(range(len(workload.tree)))
     for node, shorter in enumerate(workload.tree.parent):
