@@ -52,10 +52,6 @@ def planned(parts: Mapping[str, msgspec.Raw], line: Mapping[str, Any], at: int) 
 
     ``line`` is what all forms have in common.
     """
-
-    def read(key: str, default: float, least: float) -> float:
-        return _number(parts, key, default, least)
-
     arrivals = member(parts, "arrivals") or "poisson"
     if not isinstance(arrivals, str) or arrivals not in ARRIVALS:
         raise InputError(f"{quoted(arrivals)} is not {', '.join(ARRIVALS)}", ("arrivals",))
@@ -63,18 +59,25 @@ def planned(parts: Mapping[str, msgspec.Raw], line: Mapping[str, Any], at: int) 
     plan = Planned(
         line=line,
         body=body,
-        calls_per_hour=read("calls_per_hour", 0, 0),
+        calls_per_hour=_number(parts, "calls_per_hour", 0, 0),
         arrivals=arrivals,
-        hours=read("hours", 24, 0),
+        hours=_number(parts, "hours", 24, 0),
         varies=_varies(parts, body),
         turns=_whole(parts, "turns", 1),
-        turn_gap=read("turn_gap", 30, 0),
+        turn_gap=_number(parts, "turn_gap", 30, 0),
         turn_tokens=_whole(parts, "turn_tokens", 500),
         number=at,
     )
     if plan.calls_per_hour * plan.hours * plan.turns > _CALLS:
         raise InputError(f"more than {_CALLS:,} calls; plan fewer hours", ("calls_per_hour",))
+    _vary(_copy(body), plan.varies, "")  # what goes wrong goes wrong on the line itself
     return plan
+
+
+def _copy(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body whose every part may be changed."""
+    copy: dict[str, Any] = json.loads(json.dumps(body))
+    return copy
 
 
 def _body(parts: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
@@ -100,7 +103,7 @@ def expand(
     dice = Dice(seed * 1_000_003 + plan.number)
     starts = ARRIVALS[plan.arrivals](plan.calls_per_hour, plan.hours, dice)
     for conversation, start in enumerate(starts):
-        body = json.loads(json.dumps(plan.body))
+        body = _copy(plan.body)
         name = f"{plan.number}.{conversation}"
         _vary(body, plan.varies, name)
         session = plan.line["session"] or f"planned/{plan.number}/{conversation}"

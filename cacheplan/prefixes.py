@@ -141,6 +141,7 @@ class PrefixTree:
         return node
 
     def _append(self, parent: int, block: int) -> int:
+        """Make a node; what its path says of it is said once."""
         node = len(self.parent)
         self.parent.append(parent)
         self.block.append(block)

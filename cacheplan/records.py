@@ -79,6 +79,13 @@ class Intake:
 
     def add(self, raw: bytes) -> None:
         """Take in one line; a line that raises ``InputError`` adds no call."""
+        try:
+            self._add(raw)
+        except RecursionError as error:
+            raise InputError("nested too deeply to be read") from error
+
+    def _add(self, raw: bytes) -> None:
+        """Take in one line of any form."""
         parts = members(raw)
         line = _line(parts)
         if line.at is None and "calls_per_hour" not in parts:
@@ -94,6 +101,7 @@ class Intake:
             raise InputError(what, ("request",))
 
     def _add_request(self, parts: Mapping[str, msgspec.Raw], line: _Line) -> None:
+        """Take in the recorded form, or put the planned one aside."""
         if line.at is None:
             self._add_plan(planned(parts, line._asdict(), len(self._planned)))
             return
@@ -127,9 +135,11 @@ class Intake:
         return [count.tokens + self.tree.turn for count in counts]
 
     def _envelope(self, line: _Line) -> Envelope:
+        """Return what a line says of its request from outside."""
         return Envelope(line.platform, line.surface, line.workspace or "", line.at, self._model)
 
     def _append(self, line: _Line, at: float, sent: Sent) -> None:
+        """Make the call of one line."""
         output = line.output
         if output is None:
             output = line.recorded.output if line.recorded else 0
@@ -184,6 +194,7 @@ class Intake:
         )
 
     def _add_planned(self, line: Mapping[str, Any], body: bytes) -> None:
+        """Take in one call of a planned line."""
         at = len(self._calls)
         envelope = Envelope(
             line["platform"], line["surface"], line["workspace"] or "", line["at"], self._model
@@ -275,6 +286,7 @@ def _response(response: Mapping[str, Any]) -> tuple[Usage | None, bool]:
 
 
 def _read_usage(found: Any) -> Usage | None:
+    """Read usage where it stands."""
     if found is None:
         return None
     if not isinstance(found, Mapping):
@@ -306,20 +318,24 @@ def _read_seconds(found: Any) -> float:
 
 
 def _read_text(found: Any) -> str | None:
+    """Read a name."""
     if found is None or isinstance(found, str):
         return found
     raise InputError("this is not text")
 
 
 def _read_platform(found: Any) -> str:
+    """Read where it was sent."""
     return _one_of(found, tuple(facts.PLATFORMS), "anthropic")
 
 
 def _read_surface(found: Any) -> str:
+    """Read how it was sent."""
     return _one_of(found, _SURFACES, "messages")
 
 
 def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
+    """Insist on one of a few words; left out, it is the default."""
     if found is None:
         return default
     if found in allowed:
@@ -328,6 +344,7 @@ def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
 
 
 def _read_tokens(found: Any) -> int | None:
+    """Read a number of tokens."""
     if found is None:
         return None
     if not isinstance(found, int) or isinstance(found, bool):
@@ -340,6 +357,7 @@ def _read_tokens(found: Any) -> int | None:
 
 
 def _read_response(found: Any) -> Mapping[str, Any]:
+    """Read what came back; left out, nothing did."""
     if found is None:
         return {}
     if not isinstance(found, Mapping):

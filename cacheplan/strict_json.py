@@ -107,6 +107,7 @@ class _Fault:
 
 
 def _utf8(text: bytes) -> str:
+    """Decode bytes, or say which byte is none of a text."""
     try:
         return text.decode()
     except UnicodeDecodeError as error:
@@ -114,6 +115,7 @@ def _utf8(text: bytes) -> str:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, none of which may come twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise _DisputedError
@@ -121,10 +123,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> Any:
+    """Refuse NaN and the infinities, which Python adds to JSON."""
     raise _DisputedError(name)
 
 
 def _finite(text: str) -> float:
+    """Make a number; past the largest one Python would say infinity."""
     number = float(text)
     if math.isinf(number):
         raise _DisputedError(text)
@@ -170,6 +174,7 @@ def _locate(raw: bytes) -> None:
 
 
 def _finite_or_fault(text: str) -> float | _Fault:
+    """Make a number, or what stands for one that is too large."""
     number = float(text)
     return _Fault(f"{text} is larger than any number here") if math.isinf(number) else number
 
@@ -195,6 +200,7 @@ def _raise_first(document: Any) -> None:
 
 
 def _surrogate(text: str) -> bool:
+    """Tell whether a text holds half a pair, which no UTF-8 can."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -374,6 +374,26 @@ class TestForms:
         call = one(request=request("Hi", model="claude-opus-99"))
         assert call.tariff.model == "claude-opus-99"
 
+    @pytest.mark.parametrize("place", ["thinking", "tools", "messages", "metadata"])
+    @pytest.mark.parametrize("form", ["at", "calls_per_hour"])
+    @pytest.mark.parametrize("depth", [400, 900, 990, 50_000])
+    def test_nesting_is_read_or_refused(self, place: str, form: str, depth: int) -> None:
+        """However deep a body is nested, and wherever, it is a call or one clear line."""
+        deep = '{"a":' * depth + "1" + "}" * depth
+        body = request("Hi", **{place: ["?"]} if place != "messages" else {})
+        if place == "messages":
+            use = {"type": "tool_use", "id": "t", "name": "n", "input": ["?"]}
+            body["messages"].append({"role": "assistant", "content": [use]})
+        if place == "tools":
+            body["tools"] = [{"name": "t", "input_schema": ["?"]}]
+        raw = json.dumps({form: 1, "request": body}).replace('["?"]', deep)
+        intake = Intake(Letters())
+        try:
+            intake.add(raw.encode())
+            intake.workload()
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 -- reading may also succeed
+
     def test_a_bad_line_adds_no_call(self) -> None:
         """After a line that fails the next one is as if it had not been there."""
         intake = Intake(Letters())
@@ -405,12 +425,10 @@ def grown(turns: int, size: int) -> int:
 
 
 def test_memory_grows_with_blocks_never_seen() -> None:
-    """Twice the turns of a conversation leave twice the memory, not four times.
-
-    Two hundred turns logged in full are eighty thousand messages and 40 MB of text, four
-    hundred of which are different. What is left is a few hundred bytes for each of those,
-    and for each call; none of the text.
-    """
+    """Twice the turns of a conversation leave twice the memory, not four times."""
+    # Two hundred turns logged in full are forty thousand messages and 40 MB of text, four
+    # hundred of which are different. What is left is some hundred bytes for each of those
+    # and for each call, and none of the text.
     half, whole = grown(100, 1000), grown(200, 1000)
     assert whole < 2.2 * half
     assert whole < 200 * 4000
