@@ -1,61 +1,45 @@
 """The policy that knows the future: as cheap as marks were found to get.
 
-It goes through the calls in time and weighs each write by what the outlook says it will
-save, with what is really held in mind. What couples the prompts, and the outlook leaves
-out, is taken in by going over the calls again: which entries are really read (only these
-are marked), and how long an entry at a fork has to live when many calls go past it to
-deeper ones. Every round and every baseline is then priced by the simulator, and for each
-scope the cheapest stays; so nothing here has to be exact to be trusted, and the bounds
-say how far it can be from the best.
+It goes over the calls a few times (``foresight``), then prices each time and every
+baseline by the simulator, and keeps the cheapest for each scope. So nothing in it has to
+be exact to be trusted: it is never dearer than a baseline, its marks can be made, and the
+bounds say how far it can be from the best.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
-from cacheplan.facts import BREAKPOINTS
-from cacheplan.outlook import Outlook, Piece, found, last_use
+from cacheplan.foresight import Basis, Marks, Round
+from cacheplan.outlook import found
 from cacheplan.policies import BASELINES
 from cacheplan.prices import Sheet
 from cacheplan.projection import Marker, replay
-from cacheplan.prompt import Breakpoint, Lifetime
-from cacheplan.simulator import positions
-from cacheplan.skeleton import Price, Skeleton, prices, roots
-from cacheplan.workload import Call, Workload
+from cacheplan.skeleton import Price, prices, roots
+from cacheplan.workload import Workload
 
 __all__ = ["hindsight"]
 
-_SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
-_SECONDS: Final = {lifetime: float(lifetime.seconds) for lifetime in Lifetime}
-_NEVER: Final = float("-inf")
 #: Times over the calls. On 60,000 recorded calls of nine sources the second time saved up
 #: to 0.8 %, the third up to 0.6 %, a fourth nothing that shows.
 _ROUNDS: Final = 3
 #: What to weigh with where a price is unknown: the documented multiples of the uncached
 #: price (prompt-caching page, 2026-09-26), in hundredths.
 _MULTIPLES: Final = Price(uncached=100, short=125, long=200, read=10)
-
 #: More than any bill: what a call costs that the service refuses.
 _REFUSED: Final = 1 << 200
-
-_UNSEEN: Final = 1 << 62
-
-_Marks = list[Sequence[Breakpoint]]
-#: What a token costs more later if a call leaves it plain, for 5 minutes or an hour.
-_After = tuple[int, int, int]
 
 
 def hindsight(workload: Workload, sheet: Sheet) -> Marker:
     """Place the cheapest marks found for calls that are all known beforehand."""
     known = prices(workload, sheet)
     costs, units = ([_MULTIPLES] * len(workload), 1) if known is None else known
-    basis = _Basis(workload, sheet, costs)
-    tried: list[_Marks] = []
+    basis = Basis(workload, sheet, costs)
+    tried: list[Marks] = []
     last = None
     for _ in range(_ROUNDS):
-        last = _Round(basis, last)
+        last = Round(basis, last)
         tried.append(last.marks)
     bound = [policy.bind(workload) for policy in BASELINES]
     tried += [[marker(call) for call in workload] for marker in bound]
@@ -82,7 +66,7 @@ def _groups(workload: Workload) -> list[int]:
 
 
 def _bills(
-    basis: _Basis, sheet: Sheet, units: int, groups: Sequence[int], marks: _Marks
+    basis: Basis, sheet: Sheet, units: int, groups: Sequence[int], marks: Marks
 ) -> dict[int, int]:
     """Return what each group of calls costs with these marks, by the simulator."""
     bills = dict.fromkeys(groups, 0)
@@ -103,381 +87,3 @@ def _bills(
                 + usage.read * price.read
             )
     return bills
-
-
-class _Stretch(NamedTuple):
-    """Joints behind what is read that are decided together, and what each choice costs."""
-
-    end: int
-    plain: int
-    short: int
-    long: int
-
-
-def _cut(stretches: Sequence[_Stretch], bonus: int) -> tuple[int, int]:
-    """Return how many stretches to write for an hour, and how many to write at all.
-
-    The hour comes first, then 5 minutes, then nothing. ``bonus`` is what the first write
-    for an hour saves besides.
-    """
-    number = len(stretches)
-    rest, stops = [0] * (number + 1), [number] * (number + 1)
-    plain = 0
-    for index in range(number - 1, -1, -1):
-        plain += stretches[index].plain
-        rest[index] = stretches[index].short + rest[index + 1]
-        stops[index] = stops[index + 1]
-        if plain <= rest[index]:
-            rest[index], stops[index] = plain, index
-    best, long, written = rest[0], 0, stops[0]
-    so_far = -bonus
-    for index, stretch in enumerate(stretches, 1):
-        so_far += stretch.long
-        if so_far + rest[index] < best:
-            best, long, written = so_far + rest[index], index, stops[index]
-    return long, written
-
-
-class _Basis:
-    """What every round looks things up in."""
-
-    def __init__(self, workload: Workload, sheet: Sheet, costs: Sequence[Price]) -> None:
-        self.workload = workload
-        self.costs = costs
-        self.skeleton = skeleton = Skeleton(workload, sheet)
-        self.outlook = Outlook(workload, skeleton, costs, cautious=True)
-        #: Uncollapsed: what is near by these positions is near by the others.
-        self.places = positions(workload.tree, workload.assume, collapse=False)
-        #: By call: the last joint of its own prompt, answers of server tools left out.
-        self.ends = [
-            self._own(call, end) for call, end in zip(workload, skeleton.ends, strict=True)
-        ]
-        #: By joint: where it begins in the order of a walk over the tree, and where the
-        #: joints behind it end; and the calls that end there or before, in that order.
-        self._first, self._behind = _walk(skeleton.parent)
-        self._calls = sorted(
-            (self._first[end], number) for number, end in enumerate(skeleton.ends) if end >= 0
-        )
-        #: By joint: whether two calls can go different ways from here.
-        self.forks = _forks(skeleton)
-
-    def _own(self, call: Call, end: int) -> int:
-        while end >= 0 and self.skeleton.nodes[end] > call.tip:
-            end = self.skeleton.parent[end]
-        return end
-
-    def through(self, joint: int) -> list[int]:
-        """Return the calls whose prompts go through a joint, in time order."""
-        start = bisect_right(self._calls, (self._first[joint], -1))
-        stop = bisect_right(self._calls, (self._behind[joint], -1))
-        return sorted(number for _, number in self._calls[start:stop])
-
-
-def _forks(skeleton: Skeleton) -> list[bool]:
-    """Tell by joint whether a call can end there, or turn off there, that others passed."""
-    joints = len(skeleton.nodes)
-    ways, ended, first = [0] * joints, [_UNSEEN] * joints, [_UNSEEN] * joints
-    for number in range(len(skeleton.ends) - 1, -1, -1):
-        end = skeleton.ends[number]
-        if end >= 0:
-            ways[end] += ended[end] < _UNSEEN
-            ended[end] = max(number, ended[end]) if ended[end] < _UNSEEN else number
-            first[end] = number
-    for joint in range(joints - 1, -1, -1):
-        shorter = skeleton.parent[joint]
-        if shorter >= 0:
-            ways[shorter] += 1
-            first[shorter] = min(first[shorter], first[joint])
-    return [ways[joint] > 1 or first[joint] < ended[joint] < _UNSEEN for joint in range(joints)]
-
-
-def _walk(parent: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Number a forest so that whatever hangs behind a joint follows it without a gap."""
-    size = [1] * len(parent)
-    for joint in range(len(parent) - 1, -1, -1):
-        if parent[joint] >= 0:
-            size[parent[joint]] += size[joint]
-    first, room = [0] * len(parent), [0] * len(parent)
-    free = 0
-    for joint, shorter in enumerate(parent):
-        if shorter < 0:
-            first[joint] = free
-            free += size[joint]
-        else:
-            first[joint] = room[shorter]
-            room[shorter] += size[joint]
-        room[joint] = first[joint] + 1
-    return first, [start + length for start, length in zip(first, size, strict=True)]
-
-
-class _Entries:
-    """What is held while a round goes through the calls, as the service keeps it."""
-
-    def __init__(self, skeleton: Skeleton) -> None:
-        self._skeleton = skeleton
-        joints = len(skeleton.nodes)
-        self.ready = [0.0] * joints
-        self.dead = [_NEVER] * joints
-        self.lives = [0.0] * joints
-        #: By line: the ranks at which entries stand, some of them dead.
-        self._standing: list[list[int]] = [[] for _ in skeleton.lines]
-
-    def alive(self, end: int, at: float) -> list[int]:
-        """Return the joints of a prompt whose entries live, the longest first."""
-        skeleton, alive = self._skeleton, []
-        for line, stop in skeleton.stretches(end):
-            standing, joints = self._standing[line], skeleton.lines[line]
-            for index in range(bisect_right(standing, stop - 1) - 1, -1, -1):
-                joint = joints[standing[index]]
-                if self.dead[joint] > at:
-                    alive.append(joint)
-                else:
-                    del standing[index]
-        return alive
-
-    def refresh(self, joint: int, at: float) -> None:
-        """Start a lifetime anew."""
-        if self.ready[joint] <= at:
-            self.dead[joint] = max(self.dead[joint], at + self.lives[joint])
-
-    def write(self, joint: int, at: float, ready: float, seconds: float) -> None:
-        """Write an entry; one that is on its way keeps its better half."""
-        if self.dead[joint] > at:
-            ready = min(ready, self.ready[joint])
-            seconds = max(seconds, self.lives[joint])
-        self.ready[joint], self.lives[joint] = ready, seconds
-        self.dead[joint] = at + seconds
-        standing = self._standing[self._skeleton.line[joint]]
-        rank = self._skeleton.rank[joint]
-        index = bisect_right(standing, rank)
-        if not index or standing[index - 1] != rank:
-            standing.insert(index, rank)
-
-
-class _Round:
-    """One time over the calls, with what the time before found out."""
-
-    def __init__(self, basis: _Basis, before: _Round | None) -> None:
-        self._basis = basis
-        self._entries = _Entries(basis.skeleton)
-        self._credit = 0.0
-        #: By call: the joint it read up to, -1 if it read nothing.
-        self.hits: list[int] = []
-        #: By joint: the calls that read exactly up to it.
-        self.readers: dict[int, list[int]] = {}
-        self._wanted = None if before is None else before.readers
-        self._after = {} if before is None else _fork_values(basis, before)
-        self.marks: _Marks = [self._place(number) for number in range(len(basis.costs))]
-
-    def _place(self, number: int) -> Sequence[Breakpoint]:
-        """Choose the breakpoints of one call and keep what they leave behind."""
-        basis, call = self._basis, self._basis.workload.calls[number]
-        end = basis.ends[number]
-        alive = self._entries.alive(end, call.at)
-        hit = self._hit(number, alive)
-        keeps = not call.failed or basis.workload.assume.failed_calls_write
-        written: list[_Stretch] = []
-        long = 0
-        if keeps:
-            stretches, bonus = self._stretches(number, hit, alive)
-            long, stop = _cut(stretches, bonus)
-            written = stretches[:stop]
-        joints = self._marked(number, hit, alive, [stretch.end for stretch in written], long)
-        until = written[long - 1].end if long else hit
-        marks = [(joint, _LONG if joint <= until else _SHORT) for joint in joints]
-        if keeps:
-            self._keep(number, hit, marks)
-        nodes = basis.skeleton.nodes
-        return tuple(Breakpoint(nodes[joint], lifetime) for joint, lifetime in marks)
-
-    def _hit(self, number: int, alive: Sequence[int]) -> int:
-        """Return the longest entry a call can read, -1 if none."""
-        call = self._basis.workload.calls[number]
-        hit = next((joint for joint in alive if self._entries.ready[joint] <= call.at), -1)
-        share = found(call, self._basis.workload)
-        if hit >= 0 and share < 1:
-            self._credit += share
-            if self._credit < 1 - 1e-9:
-                hit = -1
-            else:
-                self._credit -= 1
-        self.hits.append(hit)
-        if hit >= 0:
-            self.readers.setdefault(hit, []).append(number)
-        return hit
-
-    def _stretches(self, number: int, hit: int, alive: Sequence[int]) -> tuple[list[_Stretch], int]:
-        """Return what a call may write, and what an hour on it saves of what it reads.
-
-        A write for an hour behind a 5-minute entry holds what that entry held, too, for
-        calls that go on from there.
-        """
-        basis = self._basis
-        tokens, price = basis.skeleton.tokens, basis.costs[number]
-        read = tokens[hit] if hit >= 0 else 0
-        pending = next((joint for joint in alive if joint > hit), -1)
-        made: list[_Stretch] = []
-        before = gain = bonus = 0
-        following = -1
-        for piece in self._pieces(number):
-            until = tokens[piece.end]
-            if piece.call != following:
-                following, gain = piece.call, 0
-            gain += max(0, min(until, read) - before) * piece.worth
-            if piece.end > hit:
-                if not made and self._outlived(number, hit, following):
-                    bonus = gain
-                plain, short, long = self._left(number, piece, pending)
-                weight = until - max(before, read)
-                made.append(
-                    _Stretch(
-                        piece.end,
-                        weight * (price.uncached + plain),
-                        weight * (price.short + short),
-                        weight * (price.long + long),
-                    )
-                )
-            before = until
-        return made, bonus
-
-    def _pieces(self, number: int) -> Iterable[Piece]:
-        """Yield the pieces of a call's own prompt."""
-        end = self._basis.ends[number]
-        for piece in self._basis.outlook.pieces[number]:
-            if piece.end > end:
-                if end >= 0:
-                    yield piece._replace(end=end)
-                return
-            yield piece
-
-    def _outlived(self, number: int, hit: int, following: int) -> bool:
-        """Tell whether the entry that is read dies before a next call, and an hour would not."""
-        if hit < 0 or following < 0 or self._entries.lives[hit] > _SECONDS[_SHORT]:
-            return False
-        calls = self._basis.workload.calls
-        gap = calls[following].at - calls[number].at
-        return _SECONDS[_SHORT] <= gap < _SECONDS[_LONG]
-
-    def _left(self, number: int, piece: Piece, pending: int) -> _After:
-        """Return what a token costs more later, with what is really held in mind."""
-        values = self._after.get(piece.end)
-        if values is not None:
-            return values[number]
-        plain, short, long = self._basis.outlook.left(number, piece)
-        if piece.call < 0:
-            return plain, short, long
-        following = self._basis.workload.calls[piece.call].at
-        if self._basis.outlook.is_late(number, piece):
-            short, long = max(short, piece.wait), max(long, piece.wait)
-        if pending >= piece.end and self._entries.dead[pending] > following:
-            plain = min(plain, 0 if self._entries.ready[pending] <= following else piece.wait)
-        return plain, short, long
-
-    def _marked(
-        self, number: int, hit: int, alive: Sequence[int], written: Sequence[int], long: int
-    ) -> list[int]:
-        """Choose the joints to mark, in prompt order, with the slots there are.
-
-        What is read and the ends of what is written come first; then forks that later
-        calls read, those that hold most before the others.
-        """
-        basis, call = self._basis, self._basis.workload.calls[number]
-        slots = BREAKPOINTS
-        if call.rounds and basis.workload.assume.server_tool_slot:
-            slots -= 1
-        must = {written[-1]} if written else set[int]()
-        if long:
-            must.add(written[long - 1])
-        also = [joint for joint in written if joint not in must and self._next(joint, number)]
-        also += [joint for joint in alive if joint < hit and self._next(joint, number, old=True)]
-        also.sort(reverse=True)
-        if hit >= 0 and (len(must) + len(also) < slots or not self._near(hit, must)):
-            must.add(hit)
-        room = len(basis.costs) if self._wanted is None else slots - len(must)
-        return sorted(must.union(also[:room]))
-
-    def _near(self, hit: int, marked: Iterable[int]) -> bool:
-        """Tell whether a breakpoint further on would find this entry by itself."""
-        basis = self._basis
-        nodes, places = basis.skeleton.nodes, basis.places
-        reach = basis.workload.assume.lookback
-        return any(places[nodes[joint]] - places[nodes[hit]] < reach for joint in marked)
-
-    def _next(self, joint: int, number: int, *, old: bool = False) -> bool:
-        """Tell whether an entry will be read that needs this call's breakpoint for it."""
-        if self._wanted is None:
-            return self._basis.forks[joint]
-        readers = self._wanted.get(joint, ())
-        index = bisect_right(readers, number)
-        if index == len(readers):
-            return False
-        return not old or self._entries.dead[joint] <= self._basis.workload.calls[readers[index]].at
-
-    def _keep(self, number: int, hit: int, marks: Sequence[tuple[int, Lifetime]]) -> None:
-        """Leave behind what the service would keep."""
-        basis, call = self._basis, self._basis.workload.calls[number]
-        entries = self._entries
-        if hit >= 0:
-            entries.refresh(hit, call.at)
-        ready = call.at
-        if basis.workload.assume.visible == "first-token":
-            ready += call.first_token_after
-        for joint, lifetime in marks:
-            if joint > hit:
-                entries.write(joint, call.at, ready, _SECONDS[lifetime])
-            else:
-                entries.refresh(joint, call.at)
-        if marks and basis.skeleton.ends[number] > basis.ends[number]:
-            at = last_use(call, basis.workload)
-            later = ready - call.at + at
-            entries.write(basis.skeleton.ends[number], at, later, _SECONDS[_SHORT])
-
-
-def _fork_values(basis: _Basis, before: _Round) -> dict[int, dict[int, _After]]:
-    """Weigh lifetimes at forks by which calls read exactly there, and which beyond.
-
-    A call that reads beyond a fork keeps the entry there alive but cannot make it, so one
-    that dies stays dead until a call comes that reads no further.
-    """
-    return {
-        joint: _values(basis, before.hits, joint) for joint in before.readers if basis.forks[joint]
-    }
-
-
-def _values(basis: _Basis, hits: Sequence[int], joint: int) -> dict[int, _After]:
-    """Go backward through the calls that pass one fork; see ``Outlook``.
-
-    What a call writes may not be readable yet at the next one; what it found is.
-    """
-    calls = basis.workload.calls
-    after: dict[int, _After] = {}
-    #: What a token costs from a call on, by how it stands there, over the least of these.
-    cold = held_short = held_long = waiting = 0
-    following = _NEVER
-    for number in reversed(basis.through(joint)):
-        uncached, short, long, read = basis.costs[number]
-        call = calls[number]
-        gap = following - call.at
-        plain, left_short, left_long = cold, cold, cold
-        if 0 <= gap < _SECONDS[_SHORT]:
-            left_short = held_short
-        if 0 <= gap < _SECONDS[_LONG]:
-            left_long = held_long
-        write_short, write_long = left_short, left_long
-        if 0 <= gap < call.first_token_after:
-            write_short, write_long = max(left_short, waiting), max(left_long, waiting)
-        after[number] = plain, write_short, write_long
-        held_short, held_long = read + left_short, read + left_long
-        if hits[number] > joint:
-            cold, waiting = read + plain, read + left_short
-        else:
-            cold = min(uncached + plain, short + write_short, long + write_long)
-            waiting = min(cold, uncached + left_short)
-            share = found(call, basis.workload)
-            held_short = int(cold + share * (held_short - cold))
-            held_long = int(cold + share * (held_long - cold))
-        least = min(cold, held_short, held_long, waiting)
-        cold, waiting = cold - least, waiting - least
-        held_short, held_long = held_short - least, held_long - least
-        following = call.at
-    return after

@@ -14,7 +14,8 @@ minimums and prices; it knows nothing of entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -59,6 +60,11 @@ class Skeleton:
         #: By joint: the joint before it, -1 if there is none.
         self.parent = [number[kept_above[node]] for node in self.nodes]
         self._cut()
+        self._first, self._behind = _walk(self.parent)
+        #: Where each call ends in the order of that walk, and its number.
+        self._order = sorted(
+            (self._first[end], number) for number, end in enumerate(self.ends) if end >= 0
+        )
 
     def _cut(self) -> None:
         """Cut the joints into lines: a line goes on where most calls go on."""
@@ -98,19 +104,27 @@ class Skeleton:
             yield line, self.rank[end] + 1
             end = self.hangs[line]
 
-    def shared(self, one: int, other: int) -> int:
-        """Return the last joint that two prompts have in common, -1 if none."""
-        line, rank, hangs = self.line, self.rank, self.hangs
-        while one >= 0 and other >= 0:
-            if line[one] == line[other]:
-                return one if rank[one] <= rank[other] else other
-            # A line is numbered when its first joint is met, so the younger hangs deeper
-            # or elsewhere, never above.
-            if line[one] > line[other]:
-                one = hangs[line[one]]
-            else:
-                other = hangs[line[other]]
-        return -1
+    def through(self, joint: int) -> list[int]:
+        """Return the calls whose prompts go through a joint, in time order."""
+        start = bisect_left(self._order, (self._first[joint], -1))
+        stop = bisect_left(self._order, (self._behind[joint], -1))
+        return sorted(number for _, number in self._order[start:stop])
+
+    def forks(self) -> list[bool]:
+        """Tell by joint whether a call ends there, or turns off there, that others passed."""
+        joints = len(self.nodes)
+        ways, ended, first = [0] * joints, [-1] * joints, [len(self.ends)] * joints
+        for number, end in enumerate(self.ends):
+            if end >= 0:
+                ways[end] += ended[end] >= 0
+                ended[end] = number
+                first[end] = min(first[end], number)
+        for joint in range(joints - 1, -1, -1):
+            shorter = self.parent[joint]
+            if shorter >= 0:
+                ways[shorter] += 1
+                first[shorter] = min(first[shorter], first[joint])
+        return [ways[joint] > 1 or first[joint] < ended[joint] for joint in range(joints)]
 
 
 def prices(workload: Workload, sheet: Sheet) -> tuple[list[Price], int] | None:
@@ -209,3 +223,22 @@ def _joints(above: list[int], deepest: list[int]) -> bytearray:
                 kept[shorter] |= branches[shorter]
                 branches[shorter] = 1
     return kept
+
+
+def _walk(parent: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Number a forest so that whatever hangs behind a joint follows it without a gap."""
+    size = [1] * len(parent)
+    for joint in range(len(parent) - 1, -1, -1):
+        if parent[joint] >= 0:
+            size[parent[joint]] += size[joint]
+    first, room = [0] * len(parent), [0] * len(parent)
+    free = 0
+    for joint, shorter in enumerate(parent):
+        if shorter < 0:
+            first[joint] = free
+            free += size[joint]
+        else:
+            first[joint] = room[shorter]
+            room[shorter] += size[joint]
+        room[joint] = first[joint] + 1
+    return first, [start + length for start, length in zip(first, size, strict=True)]
