@@ -91,13 +91,15 @@ def _prompt(tree: PrefixTree, call: Call, sent: dict[int, str], names: _Names) -
             continue
         index[node] = len(index)
         if at >= known:
+            # The same words that take a mark here and none there are two blocks.
+            refuses = tree.refuses[block]
             entry = {
-                "digest": names.of(gate + tree.digest[block]),
+                "digest": names.of(gate + tree.digest[block] + refuses.encode()),
                 "tokens": length + hidden,
                 "level": str(tree.level[block]),
                 "kind": _kind(tree.kind[block]),
             }
-            if tree.refuses[block]:
+            if refuses:
                 entry["unmarkable"] = True
             blocks.append(entry)
         hidden = 0

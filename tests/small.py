@@ -39,12 +39,14 @@ class Characters:
     """Counts a character of a block's text as a token, off by a fixed doubt."""
 
     doubt: int = 0
+    #: Tokens that every block has besides.
+    each: int = 0
     name: str = "characters"
 
     def count(self, blocks: Sequence[Block], model: Model | None) -> list[Count]:
         """Return one count a block, whatever the model."""
         del model
-        return [Count(_length(block), self.doubt, "counted") for block in blocks]
+        return [Count(self.each + _length(block), self.doubt, "counted") for block in blocks]
 
 
 def _length(block: Block) -> int:
