@@ -30,10 +30,12 @@ def order_refusal(tree: PrefixTree, node: int) -> str:
 
 def target_refusal(tree: PrefixTree, node: int) -> str:
     """A mark stands on a block that takes none."""
-    kind = tree.kind[tree.block[node]] if tree.block[node] >= 0 else SETTINGS
+    block, place = tree.block[node], place_of(tree, node)
+    kind = tree.kind[block] if block >= 0 else SETTINGS
     if kind == "text":
-        return f"{place_of(tree, node)}.text: cache_control cannot be set for empty text blocks"
-    return f"{place_of(tree, node)}: cache_control cannot be set for {kind} blocks"
+        typed = place if tree.level[block] is Level.SYSTEM else f"{place}.text"
+        return f"{typed}: cache_control cannot be set for empty text blocks"
+    return f"{place}.{kind}.cache_control: Extra inputs are not permitted"
 
 
 def place_of(tree: PrefixTree, node: int) -> str:

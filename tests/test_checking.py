@@ -76,6 +76,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no type": (asked(text(cache_control={})), "discriminator 'type'"),
     "no object": (asked(text(cache_control="ephemeral")), "valid dictionary"),
     "blank": (asked(text("", cache_control=MARK)), "cannot be set for empty text blocks"),
+    "blank system": (
+        asked(text(), system=[text("", cache_control=MARK)]),
+        "system.0: cache_control cannot be set for empty text blocks",
+    ),
     "thinking": (asked(THOUGHT, role="assistant"), "Extra inputs are not permitted"),
     "deferred": (
         asked(text(), tools=[{**tool("x"), "defer_loading": True, "cache_control": MARK}]),
@@ -143,7 +147,9 @@ class TestRefusals:
         with pytest.raises(InputError, match="mars"):
             checked(asked(text(LONG, cache_control=MARK)), platform="mars")
 
-    @pytest.mark.parametrize("rule", ["number", "order", "mismatch", "blank"])
+    @pytest.mark.parametrize(
+        "rule", ["number", "order", "mismatch", "blank", "blank system", "thinking"]
+    )
     def test_replay_says_the_same(self, rule: str) -> None:
         """A call that is replayed is refused in the words that the check gives."""
         body, _ = REFUSED[rule]
