@@ -68,7 +68,21 @@ class InputError(CacheplanError):
         head = [] if self.source is None else [self.source]
         if self.line is not None:
             head.append(f"line {self.line}")
-        return ": ".join(part for part in (" ".join(head), place, self.what) if part)
+        return _in_one_line(": ".join(part for part in (" ".join(head), place, self.what) if part))
+
+
+#: A line that is longer than this was made by quoting what should not be quoted whole.
+_LONGEST = 400
+
+
+def _in_one_line(text: str) -> str:
+    """Escape what would break a line or a terminal, and leave out the middle of a long one."""
+    shown = "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+    if len(shown) <= _LONGEST:
+        return shown
+    return f"{shown[: _LONGEST // 2]} … {shown[-_LONGEST // 2 :]}"
 
 
 class UnsupportedError(InputError):

@@ -110,7 +110,7 @@ def parse(body: Any, assume: Assumptions) -> Parsed:
             found.model if found else None,
             images_in(messages) or images_in(system),
             assume,
-            citations=citations_in(messages),
+            citations=citations_in(messages) or citations_in(system),
         ),
         automatic=automatic,
         target=_target(pieces) if automatic else None,
