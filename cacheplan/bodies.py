@@ -2,15 +2,15 @@
 
 In a log of conversations nearly every byte was already there in the call before. So a
 body is split at its joints without decoding it, each message is recognised by the hash
-of its bytes, and only one never seen is decoded, put in canonical form and counted.
+of its bytes, and only one never seen is decoded, put in canonical form and counted. What
+a body repeats of an earlier one from the start (see ``repeats``) is not even split.
 Equal bytes are equal content; the reverse is settled by the canonical form.
 """
 
 from __future__ import annotations
 
 import functools
-from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -19,67 +19,37 @@ from xxhash import xxh3_128_intdigest
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
+from cacheplan.envelopes import Envelope, Sent, place_automatic, scope_of
 from cacheplan.errors import InputError
+from cacheplan.parts import (
+    CITATIONS,
+    ENTANGLED,
+    IMAGES,
+    PASSING,
+    THINKING,
+    THINKS,
+    Part,
+    newest_question,
+    part_of,
+    traits_of,
+)
 from cacheplan.pieces import Piece, lifetime, message_pieces, system_pieces, tool_pieces
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Level, Lifetime, Place
+from cacheplan.repeats import Beginning, Repeats
 from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.strict_json import array, members, value
 from cacheplan.tokens import Count, TokenCounter, closing_tokens, fixed_tokens
-from cacheplan.validity import mismatch_words, number_words
 from cacheplan.wire import shown
 
 __all__ = ["Bodies", "Envelope", "Sent", "place_automatic", "scope_of"]
 
-_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 #: Decoded blocks that may wait for the counter: enough to keep its threads busy.
 _WAITING: Final = 4096
-#: Why a block takes no mark, where the reason is that it may not be rendered.
-_PASSING: Final = frozenset({"called", "cleared"})
 #: What is decoded besides ``tools``, ``system`` and ``messages``. The rest (who asks, how
 #: long the answer may be) decides nothing here, and may be another on every call.
 _LIGHT: Final = PARAMETERS | {"cache_control", "inference_geo", "model", "thread"}
-
-
-class Envelope(NamedTuple):
-    """What a line says of its request from outside."""
-
-    platform: str = "anthropic"
-    surface: str = "messages"
-    workspace: str = ""
-    at: float | None = None
-    #: Stands in for the model the body names.
-    model: str | None = None
-
-
-class Sent(NamedTuple):
-    """One body, taken apart."""
-
-    tip: int
-    tariff: Tariff
-    marks: tuple[Breakpoint, ...]
-    automatic: Lifetime | None
-    closing: int
-    refused: str | None
-
-
-class _Part(NamedTuple):
-    """Neighbouring blocks of one body: a level's, or a message's."""
-
-    blocks: tuple[int, ...]
-    #: Which of them carry a mark.
-    marks: tuple[tuple[int, Lifetime], ...] = ()
-    #: Which of them are answers of server tools.
-    answers: tuple[int, ...] = ()
-    images: bool = False
-    citations: bool = False
-    #: True for a message that a person wrote: not tool results alone.
-    human: bool = False
-    #: True where what is rendered depends on the messages around it.
-    entangled: bool = False
-    #: The same without thinking blocks, where it has any.
-    bare: _Part | None = None
 
 
 class _Look(NamedTuple):
@@ -105,6 +75,15 @@ class _Head(NamedTuple):
     marks: tuple[Breakpoint, ...]
 
 
+class _Found(NamedTuple):
+    """What a body says outside its blocks, and the prefix and breakpoints that it is."""
+
+    outer: Mapping[str, Any]
+    look: _Look
+    node: int
+    marks: list[Breakpoint]
+
+
 class Bodies:
     """Reads bodies into one tree and has each new block counted once a tokenizer."""
 
@@ -112,11 +91,12 @@ class Bodies:
         self.tree = tree
         self._counter = counter
         self._assume = assume
-        self._messages: dict[int, dict[int, _Part]] = {}
+        self._messages: dict[int, dict[int, Part]] = {}
         #: Only for conversations whose messages change each other.
         self._entangled: dict[int, list[Piece]] = {}
         self._outer: dict[tuple[bytes, bytes], Any] = {}
         self._heads: dict[tuple[Any, ...], _Head] = {}
+        self._repeats = Repeats()
         self._waiting: list[tuple[Any, int, facts.Model | None]] = []
         self._tips: dict[int, int] = {}
         #: True once a length was an estimate.
@@ -130,21 +110,17 @@ class Bodies:
         ``number`` names the call, so that a later body which repeats its answer can tell
         what happened while it was served.
         """
-        parts = members(raw)
-        outer = self._decode_outer(parts)
-        if self._partial(outer):
+        raw = bytes(raw)
+        found = self._go_on(raw, envelope) or self._begin(raw, envelope)
+        if found is None:
             return None
-        name = envelope.model or _text(outer, "model")
+        outer, look, node, marks = found
         automatic, refused = _automatic(outer), None
-        look = _Look.of(name)
-        messages = self._read_messages(parts, look)
-        scope = scope_of(name, envelope, self._assume)
-        node, marks = self._follow(parts, scope, look, messages)
         self._tips.setdefault(node, number)
         if automatic is not None:
             refused = place_automatic(self.tree, automatic, node, marks)
         tariff = Tariff(
-            name,
+            envelope.model or _text(outer, "model"),
             envelope.platform,
             envelope.surface,
             str(outer.get("speed") or "standard"),
@@ -153,23 +129,85 @@ class Bodies:
         closing = closing_tokens(look.model)
         return Sent(node, tariff, tuple(marks), automatic, closing, refused)
 
+    def _begin(self, raw: bytes, envelope: Envelope) -> _Found | None:
+        """Read a body whole."""
+        parts = members(raw)
+        outer = self._decode_outer(parts)
+        if self._partial(outer):
+            return None
+        name = envelope.model or _text(outer, "model")
+        _automatic(outer)  # What is wrong outside is said before what is wrong inside.
+        look = _Look.of(name)
+        raws = _messages(parts)
+        keys = [xxh3_128_intdigest(raw) for raw in raws]
+        messages, traits = self._read_messages(zip(keys, raws, strict=True), 0, look)
+        newest = newest_question(messages) if self._strips(look) else 0
+        alone = not traits & ENTANGLED and not (newest and traits & THINKS)
+        if traits & ENTANGLED:
+            messages = self._disentangle(zip(keys, raws, strict=True), look, newest)
+            traits = traits_of(messages)
+        for at in range(min(newest, len(messages))):
+            messages[at] = messages[at].bare or messages[at]
+        head = self._head(parts, scope_of(name, envelope, self._assume), look, traits)
+        known = None
+        if alone:
+            before = traits_of(messages[:-1])
+            known = self._repeats.remember(raw, parts, raws[:-1], before)
+        node, marks = self._follow(head, (head.node, ()), messages, known)
+        return _Found(outer, look, node, [*head.marks, *marks])
+
+    def _go_on(self, raw: bytes, envelope: Envelope) -> _Found | None:
+        """Read what a body has beyond an earlier one; ``None`` where that is not enough."""
+        known = self._repeats.find(raw)
+        if known is None:
+            return None
+        try:
+            parts = members(known.rest(raw))
+            outer = self._decode_outer(parts)
+            name = envelope.model or _text(outer, "model")
+            look = _Look.of(name)
+            raws = _messages(parts)
+            read = zip(map(xxh3_128_intdigest, raws), raws, strict=True)
+            messages, traits = self._read_messages(read, known.count, look)
+            traits |= known.traits
+            if self._partial(outer) or traits & ENTANGLED:
+                return None
+            if traits & THINKS and self._strips(look):
+                return None
+            head = self._head(parts, scope_of(name, envelope, self._assume), look, traits)
+        except InputError:
+            return None  # Read whole, it says where.
+        walked = known.walked.get(head.node)
+        if walked is None:
+            return None
+        before = traits_of(messages[:-1])
+        longer = self._repeats.go_on(known, raw, raws[:-1], before)
+        node, marks = self._follow(head, walked, messages, longer)
+        return _Found(outer, look, node, [*head.marks, *marks])
+
     def _follow(
         self,
-        parts: Mapping[str, msgspec.Raw],
-        scope: Scope,
-        look: _Look,
-        messages: list[_Part],
+        head: _Head,
+        walked: tuple[int, tuple[Breakpoint, ...]],
+        messages: list[Part],
+        known: Beginning | None,
     ) -> tuple[int, list[Breakpoint]]:
-        """Return the whole prompt's prefix and the breakpoints on the way to it."""
-        images = any(part.images for part in messages)
-        citations = any(part.citations for part in messages)
-        head = self._head(parts, scope, look, images=images, citations=citations)
-        node, marks = head.node, list(head.marks)
-        for part in messages:
+        """Return the whole prompt's prefix and the breakpoints on the way to it.
+
+        ``walked`` is where these messages begin; ``known`` is told where the last begins.
+        """
+        node, marks = walked[0], list(walked[1])
+        for at, part in enumerate(messages, 1 - len(messages)):
+            if at == 0 and known is not None:
+                known.walked[head.node] = node, tuple(marks)
             if part.answers:
                 self._note_answers(node, part)
             node = self._walk(node, part, marks)
         return node, marks
+
+    def _strips(self, look: _Look) -> bool:
+        """Tell whether old thinking is left out for this model."""
+        return look.model is not None and not facts.keeps_thinking(look.model, self._assume)
 
     def _decode_outer(self, parts: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         """Decode the light members, each spelling once."""
@@ -191,33 +229,23 @@ class Bodies:
         continues = isinstance(thread, Mapping) and thread.get("type") == "continue"
         return continues and self._assume.partial_bodies == "skip"
 
-    def _read_messages(self, parts: Mapping[str, msgspec.Raw], look: _Look) -> list[_Part]:
-        """Return the messages as they are rendered for this model."""
-        if "messages" not in parts:
-            raise InputError("missing; a body has messages", ("messages",))
+    def _read_messages(
+        self, raws: Iterable[tuple[int, msgspec.Raw]], first: int, look: _Look
+    ) -> tuple[list[Part], int]:
+        """Return messages as they were sent, and the traits of all of them together."""
         known = self._messages.setdefault(look.variant, {})
-        messages = []
-        try:
-            raws = array(parts["messages"])
-        except InputError as error:
-            raise error.within("messages") from error
-        keys = [xxh3_128_intdigest(raw) for raw in raws]
-        for index, key in enumerate(keys):
+        messages, traits = [], 0
+        for index, (key, raw) in enumerate(raws, first):
             part = known.get(key)
             if part is None:
-                part = known[key] = self._message(raws[index], index, look)
+                part = known[key] = self._message(raw, index, look)
             messages.append(part)
-        strips = look.model is not None and not facts.keeps_thinking(look.model, self._assume)
-        newest = _newest_question(messages) if strips else 0
-        if any(part.entangled for part in messages):
-            return self._disentangle(zip(keys, raws, strict=True), look, newest)
-        for at in range(newest):
-            messages[at] = messages[at].bare or messages[at]
-        return messages
+            traits |= part.traits
+        return messages, traits
 
     def _disentangle(
         self, messages: Iterable[tuple[int, msgspec.Raw]], look: _Look, newest: int
-    ) -> list[_Part]:
+    ) -> list[Part]:
         """Read messages that change what is rendered of one another, all at once."""
         pieces: list[Piece] = []
         for index, (key, raw) in enumerate(messages):
@@ -225,7 +253,7 @@ class Bodies:
             if found is None:
                 found = self._entangled[key] = message_pieces(value(raw), index, self._assume)
             if index < newest:
-                found = [piece for piece in found if piece.block.kind not in _THINKING]
+                found = [piece for piece in found if piece.block.kind not in THINKING]
             # Only the index of a place is asked for below.
             pieces += [piece._replace(place=_place(index)) for piece in found]
         return [
@@ -233,7 +261,7 @@ class Bodies:
             for _, seen in groupby(shown(pieces), key=lambda piece: piece.place.index)
         ]
 
-    def _message(self, raw: msgspec.Raw, index: int, look: _Look) -> _Part:
+    def _message(self, raw: msgspec.Raw, index: int, look: _Look) -> Part:
         """Read a message that was never seen."""
         try:
             message = value(raw)
@@ -245,36 +273,26 @@ class Bodies:
             piece.block.kind != "tool_result" for piece in pieces
         )
         bare = None
-        if any(piece.block.kind in _THINKING for piece in pieces):
-            spoken = [piece for piece in pieces if piece.block.kind not in _THINKING]
+        if part.traits & THINKS:
+            spoken = [piece for piece in pieces if piece.block.kind not in THINKING]
             bare = self._part(spoken, look)
         return part._replace(human=human, bare=bare)
 
-    def _part(self, pieces: Iterable[Piece], look: _Look) -> _Part:
+    def _part(self, pieces: Iterable[Piece], look: _Look) -> Part:
         """Intern blocks and remember what a body asks of them."""
         pieces = list(pieces)
         tree, blocks = self.tree, []
         for piece in pieces:
             before = len(tree.kind)
             # What passes takes no mark, which the same words elsewhere do.
-            passes = piece.block.refuses in _PASSING
+            passes = piece.block.refuses in PASSING
             number = tree.intern(piece.block, look.variant + 2 * passes)
             if number == before:
                 self._waiting.append((piece.block, number, look.model))
             blocks.append(number)
         if len(self._waiting) >= _WAITING:
             self.count()
-        return _Part(
-            blocks=tuple(blocks),
-            marks=tuple((at, piece.mark) for at, piece in enumerate(pieces) if piece.mark),
-            answers=tuple(at for at, piece in enumerate(pieces) if _is_answer(piece)),
-            entangled=any(
-                piece.block.kind == "compaction" or piece.block.refuses in _PASSING
-                for piece in pieces
-            ),
-            images=images_in(pieces),
-            citations=citations_in(pieces),
-        )
+        return part_of(pieces, blocks)
 
     def count(self) -> None:
         """Have the blocks that wait for it counted."""
@@ -294,21 +312,17 @@ class Bodies:
         parts: Mapping[str, msgspec.Raw],
         scope: Scope,
         look: _Look,
-        *,
-        images: bool,
-        citations: bool,
+        traits: int,
     ) -> _Head:
         """Return the prefix that the messages stand on; a new one is rare."""
         spellings = [(key, bytes(part)) for key, part in parts.items() if key in PARAMETERS]
         keys = [
             xxh3_128_intdigest(parts[key]) if key in parts else 0 for key in ("tools", "system")
         ]
-        key = (scope, *keys, images, citations, *sorted(spellings))
+        key = (scope, *keys, traits & (IMAGES | CITATIONS), *sorted(spellings))
         head = self._heads.get(key)
         if head is None:
-            head = self._heads[key] = self._build_head(
-                parts, scope, look, images=images, citations=citations
-            )
+            head = self._heads[key] = self._build_head(parts, scope, look, traits)
         return head
 
     def _build_head(
@@ -316,9 +330,7 @@ class Bodies:
         parts: Mapping[str, msgspec.Raw],
         scope: Scope,
         look: _Look,
-        *,
-        images: bool,
-        citations: bool,
+        traits: int,
     ) -> _Head:
         """Read tools and system, and lay them out with what is set at each level."""
         body = dict(self._decode_outer(parts))
@@ -333,9 +345,9 @@ class Bodies:
         gates = settings(
             body,
             look.model,
-            images or images_in(system),
+            bool(traits & IMAGES) or images_in(system),
             self._assume,
-            citations=citations or citations_in(system),
+            citations=bool(traits & CITATIONS) or citations_in(system),
         )
         hidden = fixed_tokens(body, look.model, self._assume)
         web = [piece for piece in tools if piece.block.level is Level.SYSTEM]
@@ -359,7 +371,7 @@ class Bodies:
         self.tree.error[gate] = hidden.doubt
         return self.tree.child(node, gate)
 
-    def _walk(self, node: int, part: _Part, marks: list[Breakpoint]) -> int:
+    def _walk(self, node: int, part: Part, marks: list[Breakpoint]) -> int:
         """Follow one part's blocks down the tree, noting where its marks fall."""
         if not part.marks:
             return self.tree.extend(node, part.blocks)
@@ -370,7 +382,7 @@ class Bodies:
                 marks.append(Breakpoint(node, lifetimes[at]))
         return node
 
-    def _note_answers(self, node: int, part: _Part) -> None:
+    def _note_answers(self, node: int, part: Part) -> None:
         """Note where server tools answered the prompt that ends here."""
         if node in self._answers:
             return
@@ -397,39 +409,14 @@ def _place(index: int) -> Place:
     return Place(level=Level.MESSAGES, index=index)
 
 
-def scope_of(name: str, envelope: Envelope, assume: Assumptions) -> Scope:
-    """Say within what calls of this kind share; a region is a service of its own."""
-    found = facts.find(name)
-    model = name if found is None else "@".join(filter(None, (found.model.id, found.region)))
-    within = facts.isolation(envelope.platform, envelope.at, assume)
-    shared = "" if within == "organization" else envelope.workspace
-    return Scope(model, envelope.platform, envelope.surface, shared)
-
-
-def place_automatic(
-    tree: PrefixTree, automatic: Lifetime, node: int, marks: list[Breakpoint]
-) -> str | None:
-    """Add the top-level mark where the service would; return its words if it would not."""
-    if len(marks) >= facts.BREAKPOINTS:
-        return number_words(len(marks) + 1)
-    target = tree.markable(node)
-    for marked, lifetime_ in marks:
-        if marked == target:
-            return None if lifetime_ is automatic else mismatch_words(automatic, lifetime_)
-    if target >= 0:
-        # A mark may stand further on, on a block that should not carry one.
-        insort(marks, Breakpoint(target, automatic))
-    return None
-
-
-def _newest_question(messages: Sequence[_Part]) -> int:
-    """Return the newest message of a person; older models drop the thinking before it."""
-    return max((at for at, part in enumerate(messages) if part.human), default=0)
-
-
-def _is_answer(piece: Piece) -> bool:
-    """Tell whether a block is what a server tool answered."""
-    return piece.block.role == "assistant" and piece.block.kind.endswith("_tool_result")
+def _messages(parts: Mapping[str, msgspec.Raw]) -> list[msgspec.Raw]:
+    """Split a body's messages."""
+    if "messages" not in parts:
+        raise InputError("missing; a body has messages", ("messages",))
+    try:
+        return array(parts["messages"])
+    except InputError as error:
+        raise error.within("messages") from error
 
 
 def _text(outer: Mapping[str, Any], key: str) -> str:
