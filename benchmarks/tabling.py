@@ -30,6 +30,9 @@ def machine() -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
+        # Processes that wanted a core just then: absolute times mean little where they
+        # are more than there are cores.
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 
 
@@ -48,7 +51,7 @@ def publish(name: str, title: str, found: Mapping[str, Any], sections: Sequence[
     (RESULTS / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     stamp = (
         f"{made['date']}, {made['cores']} cores, {made['system']} {made['machine']},"
-        f" Python {made['python']}"
+        f" Python {made['python']}, load {made['load']}"
     )
     page = "\n".join(
         [f"# {title}", "", f"Made by `python -m benchmarks {name}`: {stamp}.", "", *sections]
