@@ -95,7 +95,7 @@ class _Reuse:
     def said(self) -> str:
         """Say it in a sentence."""
         if not self.uses:
-            return "not seen again"
+            return "never used again"
         short, long = self.within_5m / self.uses, self.within_1h / self.uses
         return (
             f"{self.tokens // self.uses:,} tokens, used {self.uses:,} times:"
@@ -165,6 +165,7 @@ class _Choice:
         last: dict[int, float] = {}
         tips: dict[int, tuple[float, _LaneKey, str]] = {}
         for ready in self._ready:
+            self._reuse.setdefault((ready.lane, ready.tail), _Reuse())
             at, parted = ready.call.at, None
             for place, node in ready.fixed:
                 reuse = self._reuse.setdefault((ready.lane, place), _Reuse())
