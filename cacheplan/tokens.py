@@ -101,9 +101,7 @@ class Once:
         """Count what is new and repeat what is known; a block without digest is new."""
         known = self._known.setdefault(model.generation if model else "", {})
         keys = [block.digest or b"%d" % at for at, block in enumerate(blocks)]
-        fresh = {
-            key: block for key, block in zip(keys, blocks, strict=True) if key not in known
-        }
+        fresh = {key: block for key, block in zip(keys, blocks, strict=True) if key not in known}
         counts = dict(zip(fresh, self._counter.count([*fresh.values()], model), strict=True))
         known.update((key, counts[key]) for key, block in fresh.items() if block.digest)
         return [counts[key] if key in counts else known[key] for key in keys]

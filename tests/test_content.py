@@ -22,7 +22,8 @@ SAMPLES = {
     " mind to suffer, and to bear it with patience, is for you to say.",
     "language": "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit"
     " Vernunft und Gewissen begabt und sollen einander im Geiste der Brüderlichkeit begegnen.",
-    "docs": "## Usage\n\nRun `plan` first; then mark.\n\n* one line (per call)\n* any order\n",
+    "docs": "## Usage\n\nRun `plan` before anything else, then `mark` the bodies you send:\n\n"
+    "* one line per call, in any order\n* blank lines are skipped, unknown keys are kept\n",
     "code": "def add(a: int, b: int) -> int:\n    return self._add(a, b)[0] or {'a': (a, b)}\n" * 5,
     "json": json.dumps(RECORDS),
     "data": "2026-11-21 17:05:33 INFO worker 12 GET /users/48151 200 34ms\n" * 10,
@@ -70,7 +71,8 @@ def test_chunks_end_before_lines() -> None:
 
 def test_unbroken_runs_are_cut_short() -> None:
     """Where there is no blank to cut at, 1,024 characters are a chunk: tiktoken up to 0.12
-    takes time with the square of a run."""
+    takes time with the square of a run.
+    """
     parts = list(chunks("x" * 10_000))
     assert {len(part) for part in parts[:-4]} == {1024}
 

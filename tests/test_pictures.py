@@ -74,7 +74,10 @@ def test_size_behind_a_long_profile_is_found() -> None:
 def test_wrapped_base64_is_read() -> None:
     """Line breaks inside the base64 are skipped."""
     text = b64(png(400, 301))
-    assert picture_size("\r\n".join(text[at : at + 7] for at in range(0, len(text), 7))) == (400, 301)
+    assert picture_size("\r\n".join(text[at : at + 7] for at in range(0, len(text), 7))) == (
+        400,
+        301,
+    )
 
 
 @given(st.binary(max_size=200) | st.sampled_from([png(1, 1)[:20], jpeg(9, 9)[:30], b"RIFF", b""]))
