@@ -28,8 +28,7 @@ from typing import Final, NamedTuple
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.facts import BREAKPOINTS, LOOKBACK
-from cacheplan.places import DOCUMENTS, SYSTEM, TAIL_TALK, TOOLS, Places
-from cacheplan.plan import within_rules
+from cacheplan.places import DOCUMENTS, SYSTEM, TAIL_TALK, TAIL_TOOL, TOOLS, Places
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Rate, Sheet
 from cacheplan.projection import Marker
@@ -92,6 +91,8 @@ class Sight(NamedTuple):
     terms: Terms
     #: In prompt order, the end of the prompt last; none if the prompt is too short.
     spots: Sequence[Spot]
+    #: What is known of the prefix at each.
+    known: Sequence[Seen | None]
     #: The end of an earlier prompt, or the stem of one, that this one goes on from, and
     #: the blocks since.
     before: Seen | None
@@ -102,8 +103,9 @@ class Sight(NamedTuple):
     pending: int
     #: The longest one of this conversation that is alive for an hour.
     anchor: Seen | None
-    #: When the prefix nearest to the end was last used, as an age.
-    stage: int
+    #: Tokens that were used within 5 minutes, and within the hour.
+    soon: int
+    late: int
 
 
 class Adaptive:
@@ -137,23 +139,21 @@ class Adaptive:
         """Take note of a call that was sent with these marks."""
         sight = self._see(call)
         self._sight = None
-        if not sight.spots:
+        spots, before = sight.spots, sight.before
+        if not spots:
             return
         lane, memory, at = sight.lane, self.memory, call.at
         self._book(sight, marks)
-        before = sight.before
         if before is not None:
             memory.use(before.node, lane, at)
-        for place, node, _ in sight.spots:
-            known = memory.use(node, lane, at)
-            memory.open(known, place, known.own or lane.at(place))
-        end = memory.seen[sight.spots[-1].node]
+        for place, node, _ in spots:
+            end = memory.use(node, lane, at)
+            memory.open(end, place, end.own or lane.at(place))
+            if place.startswith(STEM) or place == DOCUMENTS:
+                end.stem = True
         end.tip = True
         if before is not None:
             end.anchor = before.anchor
-        stem = memory.seen.get(self._tree.parent[end.node])
-        if stem is not None and len(sight.spots) > 1 and stem.node == sight.spots[-2].node:
-            stem.stem = True
         self._keep(sight, marks, end)
 
     # ------------------------------------------------------------------ what is seen
@@ -168,13 +168,16 @@ class Adaptive:
         terms = self._prices(call)
         end = tree.markable(tip) if tree.unmarkable[tip] else tip
         if end < 0 or tree.tokens[end] < terms.minimum:
-            sight = Sight(call, lane, terms, (), None, 0, None, -1, None, LATE)
+            sight = Sight(call, lane, terms, (), (), None, 0, None, -1, None, 0, 0)
         else:
             before, far = self._earlier(end)
             spots = self._spots(call.tip, end, before, terms.minimum)
-            alive, pending, anchor = self._alive(call.at, spots, before)
-            stage = self._note(lane, spots, before)
-            sight = Sight(call, lane, terms, spots, before, far, alive, pending, anchor, stage)
+            known = [memory.seen.get(spot.node) for spot in spots]
+            soon, late = self._meet(lane, spots, known, before)
+            alive, pending, anchor = self._alive(call.at, known, before)
+            sight = Sight(
+                call, lane, terms, spots, known, before, far, alive, pending, anchor, soon, late
+            )
         self._sight = sight
         return sight
 
@@ -198,75 +201,79 @@ class Adaptive:
         In a conversation that goes on, the first blocks of the messages are behind us.
         """
         tree = self._tree
-        tokens = tree.tokens
+        tokens, tools, system = tree.tokens, tree.tools_end[tip], tree.system_end[tip]
         goes_on = before is not None and before.tip and before.node != end
         if goes_on:
-            heads = ((TOOLS, tree.tools_end[tip]), (SYSTEM, tree.system_end[tip]))
-            fixed = [(place, node) for place, node in heads if node >= 0]
+            fixed: Sequence[tuple[str, int]] = ((TOOLS, tools), (SYSTEM, system))
             kind = self._places.tail(tip)
             if kind == TAIL_TALK and not tree.role[tree.block[tip]]:
                 kind = TAIL_UNKNOWN
         else:
-            fixed = list(self._places.fixed(tip))
-            if tree.tools_end[tip] >= 0:
+            fixed = self._places.fixed(tip)
+            if tools >= 0:
                 kind = START_TOOLS
             else:
                 kind = START_PLAIN if tree.role[tree.block[tip]] else START_UNKNOWN
         spots = [
             Spot(place, node, tokens[node])
             for place, node in fixed
-            if node < end and tokens[node] >= minimum and not tree.unmarkable[node]
+            if 0 <= node < end and tokens[node] >= minimum and not tree.unmarkable[node]
         ]
-        stem = tree.parent[end]
-        behind = spots[-1].node if spots else max(tree.tools_end[tip], tree.system_end[tip])
-        if goes_on and before is not None:
-            behind = max(behind, before.node)
-        if stem > behind and not tree.unmarkable[stem] and tokens[stem] >= minimum:
-            spots.append(Spot(STEM + kind, stem, tokens[stem]))
+        if kind is not TAIL_TALK and kind is not TAIL_TOOL:
+            stem = tree.parent[end]
+            behind = spots[-1].node if spots else max(tools, system)
+            if goes_on and before is not None:
+                behind = max(behind, before.node)
+            if stem > behind and not tree.unmarkable[stem] and tokens[stem] >= minimum:
+                spots.append(Spot(STEM + kind, stem, tokens[stem]))
         spots.append(Spot(kind, end, tokens[end]))
         return spots
 
+    def _meet(
+        self, lane: Lane, spots: Sequence[Spot], known: Sequence[Seen | None], before: Seen | None
+    ) -> tuple[int, int]:
+        """End the cases of what this call uses again.
+
+        Returns how many tokens were used within 5 minutes, and within the hour.
+        """
+        memory, tokens, fork = self.memory, self._tree.tokens, ""
+        soon = late = -1
+        for spot, seen in zip(spots, known, strict=True):
+            if seen is None:
+                continue
+            if seen.stage < LATE:
+                fork, late = spot.place, spot.node
+            if seen.stage < SOON:
+                soon = spot.node
+            memory.close(seen)
+            if seen.place == spot.place:
+                memory.own(seen, lane, spot.place)
+        if before is not None:
+            late = max(late, before.node) if before.stage < LATE else late
+            soon = max(soon, before.node) if before.stage < SOON else soon
+            fork = "" if before.tip else before.place
+            memory.close(before)
+        if fork:
+            lane.forks[fork] = lane.forks.get(fork, 0.0) + 1
+        return (tokens[soon] if soon >= 0 else 0), (tokens[late] if late >= 0 else 0)
+
     def _alive(
-        self, at: float, spots: Sequence[Spot], before: Seen | None
+        self, at: float, known: Sequence[Seen | None], before: Seen | None
     ) -> tuple[Seen | None, int, Seen | None]:
         """Return the longest prefix believed alive, the longest pending, and the anchor."""
-        seen = self.memory.seen
         alive = anchor = None
         pending = -1
-        known = None if before is None else seen.get(before.anchor)
-        if known is not None and known.dead > at >= known.ready:
-            alive = anchor = known
-        candidates = [seen.get(spot.node) for spot in spots]
-        candidates.append(before)
-        for known in candidates:
-            if known is not None and known.dead > at:
-                if known.ready > at:
-                    pending = max(pending, known.node)
-                elif alive is None or known.node > alive.node:
-                    alive = known
+        if before is not None and before.anchor >= 0:
+            held = self.memory.seen.get(before.anchor)
+            if held is not None and held.dead > at >= held.ready:
+                alive = anchor = held
+        for seen in (*known, before):
+            if seen is not None and seen.dead > at:
+                if seen.ready > at:
+                    pending = max(pending, seen.node)
+                elif alive is None or seen.node > alive.node:
+                    alive = seen
         return alive, pending, anchor
-
-    def _note(self, lane: Lane, spots: Sequence[Spot], before: Seen | None) -> int:
-        """End the cases of what this call uses again; return the age of the nearest."""
-        memory, stage, fork = self.memory, LATE, ""
-        for place, node, _ in spots:
-            known = memory.seen.get(node)
-            if known is None:
-                continue
-            stage = known.stage
-            memory.close(known)
-            if known.place == place:
-                memory.own(known, lane, place)
-            if stage < LATE:
-                fork = place
-        if before is not None:
-            stage = before.stage
-            memory.close(before)
-            if before.stem and not before.tip:
-                fork = before.place
-        if fork and (before is None or not before.tip):
-            lane.forks[fork] = lane.forks.get(fork, 0.0) + 1
-        return stage
 
     def _prices(self, call: Call) -> Terms:
         """Return what a call's tokens cost in terms of its uncached ones."""
@@ -289,12 +296,13 @@ class Adaptive:
 
     # ------------------------------------------------------------------ what pays
 
-    def _forecast(self, lane: Lane, spot: Spot, now: float) -> Forecast:
-        """Return the forecast for a prefix: its own, or that of its place."""
-        known = self.memory.seen.get(spot.node)
-        if known is not None and known.own is not None:
-            return known.own.forecast(now)
-        return lane.at(spot.place).forecast(now)
+    def _forecast(self, sight: Sight, at: int) -> Forecast:
+        """Return the forecast for the prefix at a place: its own, or that of its place."""
+        seen = sight.known[at]
+        counts = None if seen is None else seen.own
+        if counts is None:
+            counts = sight.lane.at(sight.spots[at].place)
+        return counts.forecast(sight.call.at)
 
     def _weigh(self, sight: Sight) -> tuple[int, int]:
         """Return the ends of what to keep for an hour, and at all; -1 for nothing.
@@ -321,58 +329,58 @@ class Adaptive:
         A prefix is used whenever a longer one is, so no forecast is below the next one's.
         """
         read, write, write_long, _ = sight.terms
-        spots, lane = sight.spots, sight.lane
+        spots = sight.spots
         alive = -1 if sight.alive is None else sight.alive.node
         kept = 0 if alive < 0 else self._tree.tokens[alive]
-        premium = write_long - write
         found = []
         short = long = 0.0
         for at in range(len(spots) - 1, -1, -1):
-            spot = spots[at]
-            if spot.node <= alive:
+            place, node, tokens = spots[at]
+            if node <= alive:
                 break
-            above = spots[at - 1].tokens if at and spots[at - 1].node > alive else kept
-            new = spot.tokens - above
-            forecast = self._forecast(lane, spot, sight.call.at)
+            new = tokens - (spots[at - 1].tokens if at and spots[at - 1].node > alive else kept)
+            forecast = self._forecast(sight, at)
             short, long = max(short, forecast.short), max(long, forecast.long)
             # What another call is just writing will be there without this one.
-            gain = 0.0 if spot.node <= sight.pending else short * (write - read)
+            gain = 0.0 if node <= sight.pending else short * (write - read)
             worth = new * (gain - (write - 1))
-            moves = at == len(spots) - 1 or spot.place.startswith(STEM)
-            if moves and not self._stays(spot):
-                # The next call of a conversation writes its own end: one gap counts.
-                saved = (long - short) * (write - read)
-                whole = at == len(spots) - 1
-                more = saved * (self._at_risk(sight, short) if whole else new) - premium * new
+            extra = (write_long - write) * new
+            saved = (long - short) * (write - read)
+            seen = sight.known[at]
+            if seen is not None and seen.own is not None:
+                stays = True
             else:
+                stays = at < len(spots) - 1 and not place.startswith(STEM)
+            if not stays:
+                # The next call of a conversation writes its own end: one gap counts.
+                whole = at == len(spots) - 1
+                more = saved * (self._at_risk(sight, short, saved, extra) if whole else new) - extra
+            elif worth < 0:
                 lost = max(1 - long, SURELY)
-                more = new * ((long - short) / lost * (write - read) - premium)
-                if worth < 0:
-                    more = new * (long * (write_long - read) - (write_long - 1)) / lost - worth
-            found.append((spot.node, worth, more))
+                more = new * (long * (write_long - read) - (write_long - 1)) / lost - worth
+            else:
+                more = new * saved / max(1 - long, SURELY) - extra
+            found.append((node, worth, more))
         found.reverse()
         return found
 
-    def _stays(self, spot: Spot) -> bool:
-        """Tell whether a prefix has itself come again."""
-        known = self.memory.seen.get(spot.node)
-        return known is not None and known.own is not None
-
-    def _at_risk(self, sight: Sight, short: float) -> float:
+    def _at_risk(self, sight: Sight, short: float, saved: float, extra: float) -> float:
         """Return the tokens a gap of more than 5 minutes would lose without an hour's mark.
 
         Not those up to the anchor, nor those that other conversations keep warm: the
-        share of the system's reuse that this conversation does not account for.
+        share of the system's reuse that this conversation does not account for. That is
+        looked up only where it could still matter.
         """
-        end = sight.spots[-1].tokens
-        safe = 0.0
-        for spot in sight.spots[:-1]:
-            if spot.place in (SYSTEM, TOOLS):
-                warm = self._forecast(sight.lane, spot, sight.call.at).short
-                safe = max(safe, spot.tokens * max(0.0, warm - short) / max(1 - short, SURELY))
+        end = risk = float(sight.spots[-1].tokens)
         if sight.anchor is not None:
-            safe = max(safe, float(self._tree.tokens[sight.anchor.node]))
-        return end - safe
+            risk -= self._tree.tokens[sight.anchor.node]
+        if saved * risk <= extra:
+            return risk
+        for at, spot in enumerate(sight.spots[:-1]):
+            if spot.place in (SYSTEM, TOOLS):
+                others = (self._forecast(sight, at).short - short) / max(1 - short, SURELY)
+                risk = min(risk, end - spot.tokens * max(0.0, others))
+        return risk
 
     def _place(self, sight: Sight, long_end: int, end: int) -> tuple[Breakpoint, ...]:
         """Turn ends into breakpoints: those first that write and read, then what is free.
@@ -384,29 +392,27 @@ class Adaptive:
         reach = max(end, alive)
         if reach < 0:
             return ()
-        found = {reach: _SHORT}
-        if end >= 0:
-            found[end] = _SHORT
-        if long_end >= 0:
-            found[long_end] = _LONG
+        found = {reach, end, long_end}
         near = sight.before is not None and alive == sight.before.node and sight.far < LOOKBACK
-        if alive >= 0 and not (near and reach == sight.spots[-1].node):
-            found[alive] = _SHORT
-        room = BREAKPOINTS - len(found)
-        if room > 0:
-            for node in self._wanted(sight, reach)[:room]:
-                found.setdefault(node, _SHORT)
-        return within_rules(found)
+        if not (near and reach == sight.spots[-1].node):
+            found.add(alive)
+        found.discard(-1)
+        for node in self._wanted(sight, reach):
+            if len(found) >= BREAKPOINTS:
+                break
+            found.add(node)
+        return tuple(
+            Breakpoint(node, _LONG if node <= long_end else _SHORT) for node in sorted(found)
+        )
 
     def _wanted(self, sight: Sight, reach: int) -> list[int]:
         """Return the prefixes worth a free mark, those first that new prompts part at."""
         forks = sight.lane.forks
-        wanted = [
-            ((forks.get(spot.place, 0.0) + FORKS.get(spot.place, FORKS_ELSEWHERE)) * spot.tokens,
-             spot.node)
-            for spot in sight.spots
-            if spot.node < reach
-        ]  # fmt: skip
+        wanted = []
+        for place, node, tokens in sight.spots:
+            if node < reach:
+                often = forks.get(place, 0.0) + FORKS.get(place, FORKS_ELSEWHERE)
+                wanted.append((often * tokens, node))
         if sight.anchor is not None:
             node = sight.anchor.node
             wanted.append((FORKS_ELSEWHERE * self._tree.tokens[node], node))
@@ -444,39 +450,28 @@ class Adaptive:
         tokens = self._tree.tokens
         read, write, write_long, _ = sight.terms
         total = tokens[sight.call.tip]
-        short = long = 0
-        nodes = [spot.node for spot in sight.spots]
-        if sight.before is not None:
-            nodes.append(sight.before.node)
-        for node in nodes:
-            known = self.memory.seen.get(node)
-            if known is not None and known.stage < LATE:
-                long = max(long, tokens[node])
-                if known.stage < SOON:
-                    short = max(short, tokens[node])
-        kept = long_kept = start = 0
+        start = kept = long_kept = 0
         if marks:
-            if sight.alive is not None and sight.alive.node <= marks[-1].node:
-                start = tokens[sight.alive.node]
-            kept = max(start, tokens[marks[-1].node])
-            longs = [tokens[mark.node] for mark in marks if mark.lifetime is _LONG]
-            long_kept = max(start, *longs) if longs else start
+            last = marks[-1].node
+            if sight.alive is not None and sight.alive.node <= last:
+                start = long_kept = tokens[sight.alive.node]
+            kept = max(start, tokens[last])
+            for node, lifetime in marks:
+                if lifetime is _LONG:
+                    long_kept = max(long_kept, tokens[node])
         paid = write * (kept - long_kept) + write_long * (long_kept - start) + read * start
-        costs = (
-            total - kept + paid,
-            total,
-            write * (total - short) + read * short,
-            write_long * (total - long) + read * long,
-        )
-        sight.lane.costs = [
-            FADING * old + new for old, new in zip(sight.lane.costs, costs, strict=True)
-        ]
+        soon, late, costs = sight.soon, sight.late, sight.lane.costs
+        costs[0] = FADING * costs[0] + total - kept + paid
+        costs[1] = FADING * costs[1] + total
+        costs[2] = FADING * costs[2] + write * (total - soon) + read * soon
+        costs[3] = FADING * costs[3] + write_long * (total - late) + read * late
 
 
 def _react(sight: Sight) -> tuple[int, int]:
     """Keep all: for an hour after a gap of 5 minutes to an hour, else for 5 minutes."""
     end = sight.spots[-1].node
-    return (end if sight.alive is None and SOON <= sight.stage < LATE else -1), end
+    missed = sight.late > sight.soon and sight.alive is None
+    return (end if missed else -1), end
 
 
 def adaptive(workload: Workload, sheet: Sheet | None = None) -> Marker:

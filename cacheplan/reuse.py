@@ -333,12 +333,15 @@ class Memory:
             known = self.seen[node] = Seen(node, lane)
             if len(self.seen) > PREFIXES:
                 self._forget()
-        else:
+            self._stages[0][node] = known
+        elif known.stage:
             del self._stages[known.stage][node]
-        known.stage = 0
+            self._stages[0][node] = known
+            known.stage = 0
+        else:
+            self._stages[0].move_to_end(node)
         known.last = at
         known.lane = lane
-        self._stages[0][node] = known
         return known
 
     def _forget(self) -> None:
