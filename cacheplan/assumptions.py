@@ -162,6 +162,15 @@ class Assumptions:
         evidence="Structured-outputs page, 2026-08-22: it invalidates the conversation"
         " and adds a system prompt, so system and messages; tools are not named.",
     )
+    image_scope: Literal["messages", "none"] = _switch(
+        default="messages",
+        allowed=("messages", "none"),
+        question="Does the first image of a conversation, or leaving out its last, break"
+        " the messages?",
+        evidence="The prompt-caching page (2026-09-26) says it does. Recorded usage of"
+        " 2026-01 to 03: of 13 calls with the first image (or document; the record"
+        " does not tell them apart) 11 read everything before it.",
+    )
     speed_scope: Literal["system", "tools"] = _switch(
         default="system",
         allowed=("system", "tools"),
@@ -284,8 +293,7 @@ class Assumptions:
     isolation: Literal["workspace", "dated", "organization"] = _switch(
         default="workspace",
         allowed=("workspace", "dated", "organization"),
-        question="Do calls of two workspaces share entries? dated: as the platform did on"
-        " the day.",
+        question="Do calls of two workspaces share entries? dated: as the platform did on the day.",
         evidence="Prompt-caching page, 2026-09-26: workspaces are apart on the Claude API,"
         " Claude Platform on AWS and Foundry since 2026-02-05; on Bedrock and Google Cloud"
         " an organization shares. A log that names workspaces is taken at its word.",

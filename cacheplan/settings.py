@@ -70,7 +70,7 @@ def settings(
     levels: dict[str, dict[str, Any]] = {"tools": {}, "system": {}, "messages": {}, "none": {}}
     levels["tools"] |= _tools(body)
     levels["system"] |= _given("citations", citations) | _skills(body.get("container"))
-    levels["messages"] |= _messages(body, images=images)
+    levels["messages"] |= _messages(body, images=images and assume.image_scope == "messages")
     output = body.get("output_config")
     output = output if isinstance(output, Mapping) else {}
     levels[assume.format_scope] |= _given(

@@ -30,6 +30,9 @@ __all__ = ["SimulatedCache", "misplaced", "positions"]
 _NEVER, _EVER = float("-inf"), float("inf")
 #: No prefix is this long, so nothing is cacheable where the minimum is unknown.
 _UNREACHABLE = 1 << 62
+#: Two moments closer than this are one: seconds since 1970 as floats are this coarse, so
+#: a sum of two of them may come out later than the third that it equals.
+_TICK = 1e-6
 #: Farther apart than any lookback reaches.
 _APART = 1 << 20
 _THINKING = frozenset({"thinking", "redacted_thinking"})
@@ -269,7 +272,7 @@ class SimulatedCache:
         tokens, ready, dead, lives = self._tokens, self._ready, self._dead, self._lives
         if hit >= 0:
             self._refresh(hit, at, marks)
-        readable = at + call.first_token_after if self._from_first_token else at
+        readable = at + call.first_token_after - _TICK if self._from_first_token else at
         for mark in marks:
             node, lifetime = mark
             entry = node if self._width == 1 else 2 * node + (lifetime is _HOUR)

@@ -306,3 +306,11 @@ def test_a_parameter_of_a_strange_shape_does_no_harm(name: str, value: Any) -> N
         path = error.path
     assert path == (name,)
     assert all(len(digest) in {0, 16} for digest in made)
+
+
+def test_a_switch_says_that_images_break_nothing() -> None:
+    """Under image_scope=none the first image changes no level."""
+    body = {"model": "claude-opus-5-5", "messages": []}
+    kept = Assumptions(image_scope="none")
+    assert settings(body, None, True, kept) == settings(body, None, False, kept)
+    assert settings(body, None, True, ASSUME) != settings(body, None, False, ASSUME)
