@@ -293,7 +293,8 @@ class Assumptions:
     isolation: Literal["workspace", "dated", "organization"] = _switch(
         default="workspace",
         allowed=("workspace", "dated", "organization"),
-        question="Do calls of two workspaces share entries? dated: as the platform did on the day.",
+        question="Do calls of two workspaces share entries (dated: as the platform did on the"
+        " day)?",
         evidence="Prompt-caching page, 2026-09-26: workspaces are apart on the Claude API,"
         " Claude Platform on AWS and Foundry since 2026-02-05; on Bedrock and Google Cloud"
         " an organization shares. A log that names workspaces is taken at its word.",
