@@ -2,6 +2,7 @@
 
     calls = cacheplan.read("calls.jsonl")
     print(cacheplan.compare(calls))
+    print(cacheplan.choose(calls))
 
 Everything else is in the modules by name: `facts` and `prices` are the tables,
 `simulator` is the service's cache, `policies` are the ways to place marks.
@@ -13,20 +14,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cacheplan.assumptions import Assumptions
     from cacheplan.errors import CacheplanError
-    from cacheplan.io.door import check, compare, explain, project
+    from cacheplan.io.door import check, choose, compare, explain, mark, project
+    from cacheplan.io.plans import Plan
     from cacheplan.io.reading import read
     from cacheplan.prices import Sheet
     from cacheplan.usage import Usage
-    from cacheplan.wire import mark, unmark
+    from cacheplan.wire import unmark
     from cacheplan.workload import Workload
 
 __all__ = [
     "Assumptions",
     "CacheplanError",
+    "Plan",
     "Sheet",
     "Usage",
     "Workload",
     "check",
+    "choose",
     "compare",
     "explain",
     "mark",
@@ -40,13 +44,15 @@ __all__ = [
 _FROM = {
     "Assumptions": "assumptions",
     "CacheplanError": "errors",
+    "Plan": "io.plans",
     "Sheet": "prices",
     "Usage": "usage",
     "Workload": "workload",
     "check": "io.door",
+    "choose": "io.door",
     "compare": "io.door",
     "explain": "io.door",
-    "mark": "wire",
+    "mark": "io.door",
     "project": "io.door",
     "read": "io.reading",
     "unmark": "wire",

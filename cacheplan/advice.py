@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from cacheplan.breakevens import Ratios, share_for_1h, share_for_5m
-from cacheplan.frequencies import Frequency, break_evens
+from cacheplan.frequencies import Frequency, break_evens, said
 from cacheplan.keeping import WORTH, Keeper, Target
 from cacheplan.orders import Wait, batches, delayed, in_tree_order, prewarmed, waits
 from cacheplan.pauses import nearest
@@ -28,7 +28,7 @@ from cacheplan.rehearsal import Cost, Rehearsal, Step, marked
 from cacheplan.tables import count, dollars
 from cacheplan.workload import Workload
 
-__all__ = ["LANES", "PREFIXES", "Advice", "Kind", "advise"]
+__all__ = ["LANES", "PREFIXES", "Advice", "Kind", "advise", "break_evens_said"]
 
 Kind = Literal["keep-alive", "pre-warm", "fan-out", "batch-order", "break-even"]
 
@@ -76,6 +76,21 @@ def advise(workload: Workload, plan: Plan | Marker, sheet: Sheet) -> tuple[Advic
     marker = plan.marker(workload.tree) if isinstance(plan, Plan) else plan
     found = list(_Adviser(workload, marker, sheet).all())
     return tuple(sorted(found, key=lambda advice: -(advice.saving or 0)))
+
+
+def break_evens_said(workload: Workload, sheet: Sheet) -> list[str]:
+    """Say, of each planned feature, from what rate on marks pay and what is planned."""
+    lines = []
+    for expected in workload.expected:
+        rate = sheet.rate(expected.tariff, None, 0)
+        ratios = None if rate is None else Ratios.of(rate)
+        if ratios is not None:
+            frequency = Frequency(
+                expected.calls_per_hour, expected.arrivals, expected.turns, expected.turn_gap
+            )
+            words = said(ratios, frequency, hours=expected.hours).replace("\n", " ")
+            lines.append(f"{expected.name}: {words}")
+    return lines
 
 
 class _Adviser:

@@ -13,8 +13,10 @@ from typing import Any
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope
+from cacheplan.errors import InputError
 from cacheplan.facts import Model
 from cacheplan.plan import Plan
+from cacheplan.policies import BASELINES
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.projection import Marker
@@ -22,9 +24,9 @@ from cacheplan.prompt import Block, Breakpoint, Lifetime, Place
 from cacheplan.tokens import Count
 from cacheplan.validity import validate
 from cacheplan.wire import mark, parse, unmark
-from cacheplan.workload import Call
+from cacheplan.workload import Call, Workload
 
-__all__ = ["mark_body", "marked_request", "places_of"]
+__all__ = ["baseline", "mark_body", "marked_request", "places_of"]
 
 
 class _Unmeasured:
@@ -61,6 +63,15 @@ def mark_body(
     call = Call(at=0.0, tip=sent.tip, tariff=Tariff(sent.tariff.model), label=label)
     marker = bind.marker(tree) if isinstance(bind, Plan) else bind(tree)
     return marked_request(plain, tree, call.tip, marker(call), assume, platform) or plain
+
+
+def baseline(name: str) -> Callable[[PrefixTree], Marker]:
+    """Return a policy that needs to know no other call, for marking a single body."""
+    for policy in BASELINES:
+        if policy.name == name:
+            return lambda tree: policy.bind(Workload(tree=tree, calls=()))
+    known = ", ".join(policy.name for policy in BASELINES)
+    raise InputError(f'"{name}" learns from many calls; one body can be marked by {known}')
 
 
 def marked_request(

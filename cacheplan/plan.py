@@ -162,7 +162,7 @@ class Plan:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the plan as a table: who, where, how long, why, and what it is worth."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for lane in self.lanes:
             if lane.like is not None:
                 rows.append((name_of(lane), "", "", "", f"as {lane.like}"))

@@ -22,11 +22,12 @@ from cacheplan.lengths import settle
 from cacheplan.pieces import message_pieces
 from cacheplan.planned import Planned, expand, planned
 from cacheplan.prefixes import PrefixTree
+from cacheplan.prices import Tariff
 from cacheplan.strict_json import member, members, number, quoted
 from cacheplan.tokens import TokenCounter
 from cacheplan.usage import Usage
 from cacheplan.wire import parse
-from cacheplan.workload import Call, Workload
+from cacheplan.workload import Call, Expected, Workload
 
 __all__ = ["Intake", "recorded_usage"]
 
@@ -76,6 +77,10 @@ class Intake:
         #: Calls whose blocks were counted here, as against named with their length.
         self._counted: list[int] = []
         self._partial = 0
+
+    def __len__(self) -> int:
+        """Count the calls taken in; planned ones are made only in the end."""
+        return len(self._calls)
 
     def add(self, raw: bytes) -> None:
         """Take in one line; a line that raises ``InputError`` adds no call."""
@@ -191,6 +196,20 @@ class Intake:
             assume=self.assume,
             tokens_from=source,
             notes=tuple(notes),
+            expected=tuple(map(self._expected, self._planned)),
+        )
+
+    def _expected(self, plan: Planned) -> Expected:
+        """Say at what rate a planned line is meant to be sent."""
+        line, model = plan.line, self._model or str(plan.body["model"])
+        return Expected(
+            line["label"] or f"planned line {plan.number + 1}",
+            Tariff(model, line["platform"], line["surface"]),
+            plan.calls_per_hour,
+            plan.arrivals,
+            plan.turns,
+            plan.turn_gap,
+            plan.hours,
         )
 
     def _add_planned(self, line: Mapping[str, Any], body: bytes) -> None:

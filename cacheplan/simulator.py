@@ -71,23 +71,31 @@ def positions(
 def misplaced(tree: PrefixTree) -> bytearray:
     """Mark every prefix that holds a thinking block whose own prefix has changed.
 
-    A thinking block is bound to what it was made after: the first prefix that it was
-    seen behind. Only models that check this are looked at.
+    A thinking block is bound to what it was made after: tools, system and earlier
+    messages as they stood when it was first seen, in the order of the source. Only
+    models that check this are looked at, and each scope by itself.
     """
-    marked = bytearray(len(tree))
-    bound = bytearray(len(tree))
+    marked, bound = bytearray(len(tree)), bytearray(len(tree))
     for scope, root in tree.roots.items():
         found = find(scope.model.partition("@")[0])
         bound[root] = found is not None and found.model.thinking_bound
-    made_after: dict[int, int] = {}
+    #: By node: the same number for prefixes that differ in settings alone.
+    content = list(range(len(tree)))
+    numbers: dict[tuple[int, int], int] = {}
+    root = list(range(len(tree)))
+    made_after: dict[tuple[int, int], int] = {}
     for node, above in enumerate(tree.parent):
         if above < 0 or not bound[above]:
             continue
-        bound[node] = 1
-        marked[node] = marked[above]
         block = tree.block[node]
-        if tree.kind[block] in _THINKING and made_after.setdefault(block, above) != above:
-            marked[node] = 1
+        bound[node], marked[node], root[node] = 1, marked[above], root[above]
+        if tree.kind[block] == SETTINGS:
+            content[node] = content[above]
+            continue
+        content[node] = numbers.setdefault((content[above], block), node)
+        if tree.kind[block] in _THINKING:
+            first = made_after.setdefault((root[node], block), content[above])
+            marked[node] |= first != content[above]
     return marked
 
 
@@ -117,6 +125,8 @@ class SimulatedCache:
         self._ready: list[float] = []
         self._dead: list[float] = []
         self._lives: list[float] = []
+        #: Entries found by the breakpoints of one call, where lifetimes are in the key.
+        self._tied: list[int] = []
         #: Entries of the two lifetimes lie side by side where lifetimes are in the key.
         self._width = 2 if assume.lifetime_in_key else 1
         self._grace = assume.grace
@@ -142,10 +152,13 @@ class SimulatedCache:
             raise RejectedError(call.refused)
         if self.assume.thinking_check == "reject" and self._misplaced[call.tip]:
             raise RejectedError(THINKING_REFUSAL)
-        usage = self._serve(call, breakpoints, call.at, call.tip, BREAKPOINTS)
-        if call.rounds and breakpoints and self.assume.server_tool_marks:
+        rounds = call.rounds and breakpoints and self.assume.server_tool_marks
+        slots = BREAKPOINTS - 1 if rounds and self.assume.server_tool_slot else BREAKPOINTS
+        usage = self._serve(call, breakpoints, call.at, call.tip, slots)
+        if rounds:
             usage += self._serve_rounds(call, breakpoints)
-        return usage
+        # Who got an error is not charged, whatever the attempt left behind.
+        return Usage() if call.failed else usage
 
     def clear(self) -> None:
         """Forget every entry; what was worked out about the tree stays."""
@@ -154,12 +167,11 @@ class SimulatedCache:
 
     def _serve_rounds(self, call: Call, breakpoints: Sequence[Breakpoint]) -> Usage:
         """Serve the rounds after the first; what each wrote is there for the next."""
-        slots = BREAKPOINTS + (0 if self.assume.server_tool_slot else 1)
         total, at = Usage(), call.at
         for node in call.rounds:
             at += call.first_token_after
             marks = (*breakpoints, Breakpoint(node, Lifetime.FIVE_MINUTES))
-            round_ = self._serve(call, marks, at, node, slots)
+            round_ = self._serve(call, marks, at, node, BREAKPOINTS + 1)
             total += Usage(round_.uncached, round_.write_5m, round_.write_1h, round_.read)
         return total
 
@@ -176,7 +188,7 @@ class SimulatedCache:
         hit = self._look_back(call, marks, at)
         read = self._tokens[hit // self._width] if hit >= 0 else 0
         if not call.failed or self.assume.failed_calls_write:
-            self._keep(call, marks, at, hit, read)
+            self._keep(call, marks, at, hit)
         long_end = max(long_end, read)
         end = max(end, read)
         return Usage(total - end, end - long_end, long_end - read, read, call.output)
@@ -193,6 +205,7 @@ class SimulatedCache:
         if len(breakpoints) > slots:
             raise RejectedError(number_refusal(len(breakpoints)))
         tokens, unmarkable = self._tokens, self.tree.unmarkable
+        counting = breakpoints
         long_end = end = short = 0
         before = -1
         for node, lifetime in breakpoints:
@@ -207,12 +220,12 @@ class SimulatedCache:
             elif short:
                 raise RejectedError(order_refusal(self.tree, node))
             if length < floor:
-                breakpoints = [mark for mark in breakpoints if tokens[mark.node] >= floor]
+                counting = [mark for mark in counting if tokens[mark.node] >= floor]
             elif length >= end:
                 end = length
                 if lifetime is _HOUR:
                     long_end = length
-        return breakpoints, long_end, end
+        return counting, long_end, end
 
     def _look_back(self, call: Call, marks: Sequence[Breakpoint], at: float) -> int:
         """Return the longest live entry within reach of a breakpoint, -1 if none.
@@ -239,6 +252,7 @@ class SimulatedCache:
         place = self._positions(call)
         alive = at - self._grace
         best = -1
+        self._tied = []
         for start, lifetime in marks:
             node, lane = start, int(lifetime is _HOUR)
             stop = place[start] - self._reach
@@ -246,6 +260,7 @@ class SimulatedCache:
                 entry = 2 * node + lane
                 if self._dead[entry] > alive and self._ready[entry] <= at:
                     best = max(best, entry)
+                    self._tied.append(entry)
                     break
                 node = self.tree.parent[node]
         return best if best >= 0 and self._found(call) else -1
@@ -265,19 +280,24 @@ class SimulatedCache:
         self._credit[surface] -= 1
         return True
 
-    def _keep(
-        self, call: Call, marks: Sequence[Breakpoint], at: float, hit: int, read: int
-    ) -> None:
-        """Refresh what was read and write one entry per breakpoint beyond it."""
-        tokens, ready, dead, lives = self._tokens, self._ready, self._dead, self._lives
+    def _keep(self, call: Call, marks: Sequence[Breakpoint], at: float, hit: int) -> None:
+        """Refresh what was read and write one entry per breakpoint beyond it.
+
+        A longer prefix is a larger node, also where its last block has no tokens.
+        """
+        ready, dead, lives = self._ready, self._dead, self._lives
+        beyond = hit // self._width
         if hit >= 0:
             self._refresh(hit, at, marks)
+            for entry in self._tied:
+                if entry // 2 == beyond:
+                    self._refresh(entry, at, marks)
         readable = at + call.first_token_after - _TICK if self._from_first_token else at
         for mark in marks:
             node, lifetime = mark
             entry = node if self._width == 1 else 2 * node + (lifetime is _HOUR)
-            if tokens[node] > read or hit < 0:
-                if dead[entry] > at:
+            if node > beyond:
+                if dead[entry] > at - self._grace:
                     self._write_again(entry, readable, at, _SECONDS[lifetime])
                 else:
                     ready[entry] = readable
@@ -285,7 +305,7 @@ class SimulatedCache:
                     dead[entry] = at + seconds
             elif entry != hit:
                 self._touch(entry, mark, at, readable)
-            if self._upgrades and lifetime is _HOUR and tokens[node] <= read:
+            if self._upgrades and lifetime is _HOUR and node <= beyond:
                 self._lengthen(entry, at)
         if self._refreshes_all and hit >= 0:
             self._refresh_below(hit, at, marks)
@@ -307,17 +327,19 @@ class SimulatedCache:
 
     def _write_again(self, entry: int, readable: float, at: float, seconds: float) -> None:
         """Write an entry; one that is alive but not readable yet keeps its better half."""
-        if self._dead[entry] > at:
+        dies = at + seconds
+        if self._dead[entry] > at - self._grace:
             readable = min(readable, self._ready[entry])
             seconds = max(seconds, self._lives[entry])
+            dies = max(dies, self._dead[entry])
         self._ready[entry] = readable
         self._lives[entry] = seconds
-        self._dead[entry] = at + seconds
+        self._dead[entry] = dies
 
     def _refresh(self, entry: int, at: float, marks: Sequence[Breakpoint]) -> None:
         """Start an entry's lifetime anew; it never dies earlier than it would have."""
         seconds = self._lives[entry]
-        if self._restores != "own":
+        if self._restores != "own" and self._width == 1:
             reader = self._reader(marks, entry)
             seconds = reader if self._restores == "reader" else max(seconds, reader)
         self._dead[entry] = max(self._dead[entry], at + seconds)
@@ -331,7 +353,7 @@ class SimulatedCache:
         """Turn a live 5-minute entry into a 1-hour one."""
         if self._dead[entry] > at - self._grace:
             self._lives[entry] = _SECONDS[_HOUR]
-            self._dead[entry] = at + self._lives[entry]
+            self._dead[entry] = max(self._dead[entry], at + self._lives[entry])
 
     def _positions(self, call: Call) -> list[int]:
         """Return the positions that count for one call: by platform, and by its day."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
@@ -18,7 +18,7 @@ from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.usage import Usage
 
-__all__ = ["Call", "Workload"]
+__all__ = ["Call", "Expected", "Workload"]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str | None = None
 
 
+class Expected(NamedTuple):
+    """How often a feature that nobody has used yet is expected to call."""
+
+    name: str
+    tariff: Tariff
+    calls_per_hour: float
+    arrivals: str
+    turns: int
+    turn_gap: float
+    hours: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """Calls in time order, with the tree their prompts stand in."""
@@ -70,6 +82,8 @@ class Workload:
     tokens_from: Literal["usage", "counted", "estimated"] = "estimated"
     #: What was left out or had to be taken on trust, in sentences with counts.
     notes: tuple[str, ...] = ()
+    #: The rates behind calls that are planned, which the drawn calls show only roughly.
+    expected: tuple[Expected, ...] = ()
 
     def __len__(self) -> int:
         """Count the calls."""

@@ -21,6 +21,7 @@ from small import digest_line, message, request
 
 import cacheplan
 from cacheplan import facts
+from cacheplan.contest import NAMES
 from cacheplan.io import cli, desk
 from cacheplan.io.cli import main
 
@@ -135,7 +136,7 @@ class TestCompare:
 
     def test_json_adds_up(self) -> None:
         """Each row of the JSON is the sum of what ``simulate`` prints for that policy."""
-        found = json.loads(run("compare refused.jsonl --format json").stdout)
+        found = json.loads(run("compare refused.jsonl --train 0 --format json").stdout)
         for row in found["policies"]:
             calls = rows(run(f"simulate refused.jsonl --policy {row['name']}"))
             for counter, total in row["usage"].items():
@@ -178,11 +179,31 @@ class TestCompare:
     def test_several_files(self) -> None:
         """Several files are one workload; so is standard input."""
         write("more.jsonl", [digest_line(PROMPT, at=5)])
-        found = json.loads(run("compare good.jsonl more.jsonl --format json").stdout)
+        found = json.loads(run("compare good.jsonl more.jsonl --train 0 --format json").stdout)
         assert found["workload"]["calls"] == 3
         stdin = Path("good.jsonl").read_bytes()
         Path("packed").write_bytes(gzip.compress(stdin))
-        assert json.loads(run("compare packed --format json").stdout)["workload"]["calls"] == 2
+        assert (
+            json.loads(run("compare packed --train 0 --format json").stdout)["workload"]["calls"]
+            == 2
+        )
+
+    def test_train(self) -> None:
+        """Everybody is scored on the calls after the share of the time that is learned from."""
+        found = json.loads(run("compare good.jsonl --format json").stdout)
+        assert found["workload"]["calls"] == 1
+        assert found["notes"][0].startswith("Learned on the first 1 calls, scored on the 1 after")
+        everything = json.loads(run("compare good.jsonl --train 0 --format json").stdout)
+        assert everything["notes"][0].startswith("Chosen and scored on the same calls")
+        assert run("compare good.jsonl --train 2").exit_code == 2
+
+    def test_every_policy_stands_beside_the_bound(self) -> None:
+        """All names of the contract are there, and none costs less than the bound."""
+        found = json.loads(run("compare good.jsonl --train 0 --format json").stdout)
+        assert [row["name"] for row in found["policies"]] == list(NAMES)
+        assert found["bound"]["name"] in {"loose", "tree"}
+        assert found["bounds"]["loose"] <= found["bound"]["input_cost_usd"]
+        assert all(row["ratio_to_bound"] >= 1 for row in found["policies"] if not row["rejected"])
 
     def test_assumptions_are_used(self) -> None:
         """An answer to an open question changes what is simulated."""
@@ -611,3 +632,83 @@ class TestProcesses:
         ]
         assert [done.returncode for done in codes] == [0, 1, 2, 3]
         assert not any(b"Traceback" in done.stderr for done in codes)
+
+
+class TestPlan:
+    """``plan`` chooses, ``mark`` writes, and ``simulate`` serves what was written."""
+
+    def test_chosen_stored_and_used(self) -> None:
+        """A plan goes into a file, from there into bodies, and the bodies cost what it said."""
+        write("jobs.jsonl", [{"at": at * 60, "request": job(at)} for at in range(12)])
+        chosen = run("plan jobs.jsonl -o plan.json")
+        assert (chosen.exit_code, chosen.stderr) == (0, "")
+        assert "mark at the end of" in chosen.stdout
+        assert "No plan costs less than" in chosen.stdout
+        assert json.loads(Path("plan.json").read_text())["format"] == "cacheplan.plan/1"
+        planned = rows(run("simulate jobs.jsonl --plan plan.json"))
+        assert run("mark jobs.jsonl --plan plan.json -o marked.jsonl").exit_code == 0
+        assert rows(run("simulate marked.jsonl --policy as-marked")) == planned
+        assert sum(row["read"] for row in planned) > 0
+
+    def test_against(self) -> None:
+        """Two plans are compared in sentences."""
+        write("jobs.jsonl", [{"at": at * 60, "request": job(at)} for at in range(12)])
+        run("plan jobs.jsonl -o plan.json")
+        assert "nothing differs" in run("plan jobs.jsonl --against plan.json").stdout
+        write("slow.jsonl", [{"at": at * 1500, "request": job(at)} for at in range(12)])
+        assert "system: 1h, there 5m" in run("plan slow.jsonl --against plan.json").stdout
+
+    def test_mark_a_body(self) -> None:
+        """One body is marked by a plan or by a rule that needs no other call."""
+        Path("body.json").write_text(json.dumps(job(0)))
+        marked = json.loads(run("mark body.json --policy system-tail").stdout)
+        assert marked["system"][0]["cache_control"] == {"type": "ephemeral"}
+        learned = run("mark body.json --policy planned")
+        assert learned.exit_code == 2
+        assert "learns from many calls" in learned.stderr
+
+    def test_policies_that_learn_mark_what_they_have_seen(self) -> None:
+        """The first call is marked knowing nothing, so the same as if the rest were not there."""
+        lines = [{"at": at * 60, "request": job(at)} for at in range(12)]
+        write("jobs.jsonl", lines)
+        write("first.jsonl", lines[:1])
+        for policy in ("adaptive", "planned"):
+            whole = run(f"mark jobs.jsonl --policy {policy}").stdout.splitlines()
+            first = run(f"mark first.jsonl --policy {policy}").stdout.splitlines()
+            assert json.loads(whole[0]) == json.loads(first[0])
+        foreseen = run("mark jobs.jsonl --policy hindsight")
+        assert (foreseen.exit_code, foreseen.stdout) == (2, "")
+
+    def test_marks_of_the_digest_form(self) -> None:
+        """Lines without text are marked as well, and say the same when they are served."""
+        lines = [
+            digest_line([("s", 4_000, "system"), (f"m{at}", 50, "messages")], at=at * 60)
+            for at in range(9)
+        ]
+        write("digests.jsonl", lines)
+        assert run("mark digests.jsonl --policy system-tail -o marked.jsonl").exit_code == 0
+        marked = rows(run("simulate marked.jsonl --policy as-marked"))
+        assert marked == rows(run("simulate digests.jsonl --policy system-tail"))
+
+    @pytest.mark.parametrize(
+        ("command", "words"),
+        [
+            ("mark good.jsonl", "either --policy NAME or --plan"),
+            ("simulate good.jsonl --policy automatic --plan plan.json", "either --policy NAME"),
+            ("simulate good.jsonl --policy best", '"best" is not a policy'),
+            ("simulate good.jsonl --plan good.jsonl", "good.jsonl"),
+            ("mark good.jsonl --plan missing.json", "missing.json"),
+        ],
+    )
+    def test_what_places_the_marks_is_said_once(self, command: str, words: str) -> None:
+        """Neither, both, or one that is none: one line, and exit code 2."""
+        result = run(command)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.count("\n") == 1
+        assert words in result.stderr
+
+
+def job(at: int) -> dict[str, Any]:
+    """Return a body with a long shared system prompt and an input of its own."""
+    text = "Sort this ticket into one of the queues below. " * 400
+    return request(message("user", f"ticket {at}"), system=text, model="claude-sonnet-4-5")

@@ -48,10 +48,12 @@ class TestNames:
         assert cacheplan.__all__ == [
             "Assumptions",
             "CacheplanError",
+            "Plan",
             "Sheet",
             "Usage",
             "Workload",
             "check",
+            "choose",
             "compare",
             "explain",
             "mark",
@@ -166,8 +168,18 @@ class TestWork:
     def test_project(self, calls: cacheplan.Workload, name: str) -> None:
         """A policy is projected by its name, as the comparison has it."""
         found = cacheplan.project(calls, name)
-        assert found == cacheplan.compare(calls)[name]
+        assert found == cacheplan.compare(calls, train=0)[name]
         assert found.policy == name
+
+    def test_choose(self, calls: cacheplan.Workload, tmp_path: Path) -> None:
+        """A plan is chosen, stored, loaded, projected, and put into a body."""
+        plan = cacheplan.choose(calls)
+        plan.save(tmp_path / "plan.json")
+        again = cacheplan.Plan.load(tmp_path / "plan.json")
+        assert again == plan
+        assert cacheplan.project(calls, again).cost == cacheplan.project(calls, "planned").cost
+        marked = cacheplan.mark(BODY, plan)
+        assert cacheplan.unmark(marked) == cacheplan.unmark(BODY)
 
     def test_unknown_policy(self, calls: cacheplan.Workload) -> None:
         """A policy that is none is said to be none, and the others are named."""
@@ -179,7 +191,7 @@ class TestWork:
         row = {"model": "claude-sonnet-5", "input": 100, "write_5m": 0, "write_1h": 0, "read": 0}
         sheet = cacheplan.Sheet.default().override([{**row, "output": 0}])
         assert cacheplan.project(calls, "uncached", sheet=sheet).cost == 1
-        assert cacheplan.compare(calls, sheet=sheet)["uncached"].cost == 1
+        assert cacheplan.compare(calls, train=0, sheet=sheet)["uncached"].cost == 1
 
     def test_shown_in_a_notebook(self, calls: cacheplan.Workload) -> None:
         """What comes out shows itself, in print and in a notebook."""
@@ -225,4 +237,4 @@ class TestWork:
 
     def test_door_is_all_of_it(self) -> None:
         """The door has its own list, and the package takes its functions from there."""
-        assert set(door.__all__) >= {"check", "compare", "explain", "policy_named", "project"}
+        assert set(door.__all__) >= {"check", "choose", "compare", "explain", "mark", "project"}

@@ -169,18 +169,67 @@ def _workload(command: _Command) -> _Command:
     return _tables(command)
 
 
+def _placing(command: _Command) -> _Command:
+    """Add the options that say what places the marks."""
+    for option in (
+        click.option("--policy", metavar="NAME", help="Marks placed by a policy."),
+        click.option("--plan", "plan_file", metavar="PLAN.json", help="Marks placed by a plan."),
+    ):
+        command = option(command)
+    return command
+
+
+def _train(command: _Command) -> _Command:
+    """Add the option that parts what is learned from and what is scored."""
+    words = "Share of the time to learn from; 0 learns and scores on everything."
+    option = click.option("--train", default=0.5, metavar="FRACTION", help=words)
+    return option(command)
+
+
 @main.command()
 @_workload
+@_train
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-def compare(form: str, **options: Any) -> None:
-    """Every policy on the same calls."""
+def compare(form: str, train: float, **options: Any) -> None:
+    """Every policy on the same calls, beside what none can go below."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
 
     desk = Desk(**options)
-    found = desk.compare()
+    found = desk.compare(train)
     showing.comparison(found, form)
     desk.leave(found.unpriced, found.unmeasured)
+
+
+@main.command()
+@_workload
+@_train
+@click.option("-o", "--output", metavar="PLAN.json", help="Where to write the plan.")
+@click.option("--against", metavar="OLD.json", help="Say how it differs from another plan.")
+def plan(output: str | None, against: str | None, train: float, **options: Any) -> None:
+    """Choose where to mark and for how long, with what that is worth."""
+    from cacheplan.io import showing
+    from cacheplan.io.desk import Desk
+
+    desk = Desk(**options)
+    chosen, advice, found = desk.plan(output, train)
+    showing.plan(chosen, advice, found, desk.differences(chosen, against))
+    desk.leave(found.unpriced, found.unmeasured)
+
+
+@main.command()
+@click.argument("source", metavar="BODY.json|WORKLOAD.jsonl")
+@click.option("-o", "--output", default="-", metavar="OUT", help="Where to write.")
+@_placing
+@_tables
+def mark(
+    source: str, output: str, policy: str | None, plan_file: str | None, **options: Any
+) -> None:
+    """Write cache_control into a body, or into every call of a workload."""
+    from cacheplan.io.desk import Desk
+
+    desk = Desk(**options)
+    desk.mark(source, output, desk.chosen(policy, plan_file))
 
 
 @main.command()
@@ -192,23 +241,23 @@ def demo(form: str, **options: Any) -> None:
     from cacheplan.io.desk import Desk, shipped_example
 
     desk = Desk(sources=(shipped_example(),), **options)
-    found = desk.compare()
+    found = desk.compare(0.5)
     showing.comparison(found, form)
     desk.leave(found.unpriced, found.unmeasured)
 
 
 @main.command()
 @_workload
-@click.option("--policy", required=True, metavar="NAME", help="Which policy places the marks.")
+@_placing
 @click.option("--format", "form", type=click.Choice(["jsonl"]), default="jsonl")
-def simulate(policy: str, form: str, **options: Any) -> None:
+def simulate(policy: str | None, plan_file: str | None, form: str, **options: Any) -> None:
     """What the service would have counted, call by call."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
 
     del form
     desk = Desk(**options)
-    desk.leave(*showing.calls(desk.simulate(policy), desk.sheet, desk.assume))
+    desk.leave(*showing.calls(desk.simulate(policy, plan_file), desk.sheet, desk.assume))
 
 
 @main.command()

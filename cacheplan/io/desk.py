@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,14 +13,20 @@ from typing import Any
 
 import click
 
+from cacheplan.advice import advise, break_evens_said
 from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
 from cacheplan.comparison import Comparison
+from cacheplan.contest import NAMES
 from cacheplan.errors import InputError, UnknownFactError
 from cacheplan.explanation import Explanation
 from cacheplan.finding import Finding
 from cacheplan.io import door
+from cacheplan.io.plans import Plan
 from cacheplan.io.reading import opened, read
+from cacheplan.io.rewriting import marked_lines
+from cacheplan.io.writing import write_lines, write_text
+from cacheplan.marking import baseline, mark_body
 from cacheplan.prices import Sheet
 from cacheplan.projection import Served, replay
 from cacheplan.strict_json import value
@@ -67,15 +72,53 @@ class Desk:
             self.note(note)
         return found
 
-    def compare(self) -> Comparison:
+    def compare(self, train: float) -> Comparison:
         """Compare every policy on the calls."""
-        return door.compare(self.workload(), sheet=self.sheet)
+        return door.compare(self.workload(), train=train, sheet=self.sheet)
 
-    def simulate(self, policy: str) -> Iterator[Served]:
-        """Serve the calls under one policy."""
-        bind = door.policy_named(policy).bind
+    def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
+        """Serve the calls under one policy, or under a plan."""
+        chosen = self.chosen(policy, plan)
         workload = self.workload()
-        return replay(workload, bind(workload), self.sheet)
+        _, marker = door.bound(workload, chosen, self.sheet)
+        return replay(workload, marker, self.sheet)
+
+    def chosen(self, policy: str | None, plan: str | None) -> Plan | str:
+        """Return what places the marks: a plan from a file, or a policy's name."""
+        if (policy is None) == (plan is None):
+            raise InputError("either --policy NAME or --plan PLAN.json says where marks stand")
+        if plan is not None:
+            return Plan.load(plan)
+        if policy in NAMES:
+            return str(policy)
+        raise InputError(f'"{policy}" is not a policy; there are {", ".join(NAMES)}')
+
+    def plan(self, output: str | None, train: float) -> tuple[Plan, list[str], Comparison]:
+        """Choose a plan, and say how plans chosen so fare on calls they were not chosen on."""
+        workload = self.workload()
+        plan = door.choose(workload, sheet=self.sheet)
+        if output is not None:
+            plan.save(output)
+        advice = [*break_evens_said(workload, self.sheet)]
+        advice += map(str, advise(workload, plan, self.sheet))
+        return plan, advice, door.compare(workload, train=train, sheet=self.sheet)
+
+    def differences(self, plan: Plan, against: str | None) -> list[str] | None:
+        """Say how a plan differs from one in a file."""
+        return None if against is None else plan.differences(Plan.load(against))
+
+    def mark(self, source: str, output: str, chosen: Plan | str) -> None:
+        """Mark one body, or every call of a workload."""
+        if source.endswith(".json"):
+            with _naming(source):
+                body = body_from(source)
+                if not isinstance(chosen, Plan):
+                    marked = mark_body(body, baseline(chosen), assume=self.assume)
+                else:
+                    marked = mark_body(body, chosen, assume=self.assume)
+            write_text(output, json.dumps(marked, indent=2, ensure_ascii=False) + "\n")
+            return
+        write_lines(output, marked_lines(source, chosen, self.sheet, self.assume))
 
     def check(self, body: str, platform: str) -> list[Finding]:
         """Check one body."""
@@ -152,41 +195,6 @@ def body_from(name: str) -> Mapping[str, Any]:
         if not isinstance(found, Mapping):
             raise InputError("a body is an object")
         return found
-
-
-def write_lines(output: str, rows: Iterator[Mapping[str, Any]]) -> None:
-    """Write JSON Lines: to standard output, or to a file that appears only when whole."""
-    lines = (json.dumps(row) + "\n" for row in rows)
-    if output == "-":
-        for line in lines:
-            click.echo(line, nl=False)
-        return
-    target = Path(output).resolve()
-    try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            # A device or a pipe takes lines as they come, and must stay what it is.
-            with target.open("w", encoding="utf-8") as stream:
-                stream.writelines(lines)
-        else:
-            _write_whole(target, lines)
-    except OSError as error:
-        raise InputError((error.strerror or str(error)).lower()).at(output) from error
-
-
-def _write_whole(target: Path, lines: Iterable[str]) -> None:
-    """Write beside the target and move it there at the end, or leave nothing."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-    ) as stream:
-        part = Path(stream.name)
-        try:
-            stream.writelines(lines)
-            stream.close()
-            part.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
 
 
 def shipped_example() -> str:

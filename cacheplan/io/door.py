@@ -9,30 +9,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cacheplan import checking, comparison, explanation, projection
+from cacheplan import checking, choosing, comparison, contest, explanation, projection
+from cacheplan import plan as plans
 from cacheplan.assumptions import Assumptions
-from cacheplan.errors import InputError
 from cacheplan.finding import Finding
 from cacheplan.io.counting import default_counter
-from cacheplan.policies import BASELINES, Policy
+from cacheplan.io.plans import Plan
+from cacheplan.marking import mark_body
 from cacheplan.prices import Sheet
+from cacheplan.projection import Marker
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Workload
 
-__all__ = ["check", "compare", "explain", "policy_named", "project"]
+__all__ = ["bound", "check", "choose", "compare", "explain", "mark", "project"]
 
 
-def compare(workload: Workload, *, sheet: Sheet | None = None) -> comparison.Comparison:
-    """Project every policy on the same calls."""
-    return comparison.compare(workload, sheet or Sheet.default())
+def choose(workload: Workload, *, sheet: Sheet | None = None) -> Plan:
+    """Choose where calls like these are marked, and for how long."""
+    return Plan.of(choosing.choose(workload, sheet or Sheet.default()))
+
+
+def compare(
+    workload: Workload, *, train: float = 0.5, sheet: Sheet | None = None
+) -> comparison.Comparison:
+    """Project every policy on the same calls, scored on those after the first ``train``."""
+    return contest.contest(workload, sheet or Sheet.default(), train=train)
 
 
 def project(
-    workload: Workload, policy: str, *, sheet: Sheet | None = None
+    workload: Workload, policy: str | plans.Plan, *, sheet: Sheet | None = None
 ) -> projection.Projection:
-    """Return what a workload would cost under one policy."""
-    found = policy_named(policy)
-    return projection.project(workload, found.bind(workload), sheet or Sheet.default(), found.name)
+    """Return what a workload would cost under a plan, or under a policy by name."""
+    sheet = sheet or Sheet.default()
+    name, marker = bound(workload, policy, sheet)
+    return projection.project(workload, marker, sheet, name)
+
+
+def bound(workload: Workload, policy: str | plans.Plan, sheet: Sheet) -> tuple[str, Marker]:
+    """Bind a plan, or a policy by name, to the calls it is to mark."""
+    if isinstance(policy, plans.Plan):
+        return "plan", policy.marker(workload.tree)
+    found = contest.policy_named(policy, contest.part(workload, 0), sheet)
+    return found.name, found.bind(workload)
+
+
+def mark(
+    body: Mapping[str, Any],
+    plan: plans.Plan,
+    *,
+    label: str | None = None,
+    assume: Assumptions | None = None,
+    platform: str = "anthropic",
+) -> dict[str, Any]:
+    """Return a marked copy of one body; only ``cache_control`` keys differ."""
+    return mark_body(body, plan, label=label, assume=assume, platform=platform)
 
 
 def check(
@@ -71,12 +101,3 @@ def explain(
         sheet=sheet or Sheet.default(),
         assume=assume,
     )
-
-
-def policy_named(name: str) -> Policy:
-    """Return a policy by name."""
-    for policy in BASELINES:
-        if policy.name == name:
-            return policy
-    known = ", ".join(policy.name for policy in BASELINES)
-    raise InputError(f'"{name}" is not a policy; there are {known}')

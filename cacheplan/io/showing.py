@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,12 +15,13 @@ from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
 from cacheplan.explanation import Explanation
 from cacheplan.finding import Finding
+from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
 from cacheplan.projection import Served, unmeasured
 from cacheplan.tables import aligned, count
 
-__all__ = ["calls", "comparison", "explanation", "facts", "findings", "prices"]
+__all__ = ["calls", "comparison", "explanation", "facts", "findings", "plan", "prices"]
 
 
 def _json(found: Any) -> None:
@@ -33,6 +34,21 @@ def comparison(found: Comparison, form: str) -> None:
         _json(found.to_json())
     else:
         click.echo(str(found))
+
+
+def plan(
+    chosen: Plan, advice: Sequence[str], found: Comparison, differences: list[str] | None
+) -> None:
+    """Print a plan, what else would pay, how such plans fare, and what has changed."""
+    click.echo(str(chosen))
+    if advice:
+        click.echo("\nBesides marks (nothing of this is done by itself):")
+        click.echo("\n".join(f"  {each}" for each in advice))
+    if differences is not None:
+        click.echo("\nAgainst the other plan:")
+        click.echo("\n".join(f"  {line}" for line in differences or ["nothing differs"]))
+    click.echo("\nHow a plan chosen so fares:\n")
+    click.echo(str(found))
 
 
 def calls(

@@ -1,0 +1,60 @@
+"""Files written whole: a reader sees the old one or the new one, never half of either."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cacheplan.errors import InputError
+
+__all__ = ["write_lines", "write_text"]
+
+
+def write_lines(output: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON Lines to a file, or to standard output (``-``)."""
+    _write(output, (json.dumps(row) + "\n" for row in rows))
+
+
+def write_text(output: str, text: str) -> None:
+    """Write a text to a file, or to standard output (``-``)."""
+    _write(output, (text,))
+
+
+def _write(output: str, parts: Iterable[str]) -> None:
+    """Write parts as they come to what takes them so, and whole to a file."""
+    if output == "-":
+        for part in parts:
+            click.echo(part, nl=False)
+        return
+    target = Path(output).resolve()
+    try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            # A device or a pipe takes lines as they come, and must stay what it is.
+            with target.open("w", encoding="utf-8") as stream:
+                stream.writelines(parts)
+        else:
+            _write_whole(target, parts)
+    except OSError as error:
+        raise InputError((error.strerror or str(error)).lower()).at(output) from error
+
+
+def _write_whole(target: Path, parts: Iterable[str]) -> None:
+    """Write beside the target and move it there at the end, or leave nothing."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+    ) as stream:
+        part = Path(stream.name)
+        try:
+            stream.writelines(parts)
+            stream.close()
+            part.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
