@@ -14,13 +14,16 @@ service accepts: a refused call costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from cacheplan.cuts import nested
 from cacheplan.outlook import Outlook
 from cacheplan.prices import Sheet
-from cacheplan.skeleton import Skeleton, prices
+from cacheplan.skeleton import Price, Skeleton, prices
+from cacheplan.standing import applies, standing
 from cacheplan.workload import Workload
 
 __all__ = ["Bounds", "bounds"]
@@ -52,5 +55,41 @@ def bounds(workload: Workload, sheet: Sheet) -> Bounds:
     if known is None:
         return Bounds(loose=None, tree=None)
     costs, units = known
-    outlook = Outlook(workload, Skeleton(workload, sheet), costs)
-    return Bounds(loose=Decimal(outlook.least) / units, tree=None)
+    skeleton = Skeleton(workload, sheet)
+    plain = _uncacheable(workload, skeleton, costs)
+    outlook = Outlook(workload, skeleton, costs)
+    tree = nested(workload, skeleton, costs, outlook)
+    if applies(workload.assume):
+        tree = _higher(workload, sheet, costs, skeleton, tree)
+    return Bounds(
+        loose=Decimal(plain + sum(outlook.least)) / units,
+        tree=Decimal(plain + sum(tree)) / units,
+    )
+
+
+def _higher(
+    workload: Workload,
+    sheet: Sheet,
+    costs: Sequence[Price],
+    skeleton: Skeleton,
+    tree: Sequence[int],
+) -> list[int]:
+    """Take the higher of two bounds family by family; families of one beginning are one."""
+    fine = Skeleton(workload, sheet, fine=True)
+    joints = {node: joint for joint, node in enumerate(fine.nodes)}
+    least = [0] * len(fine.lines)
+    for line, joined in enumerate(skeleton.lines):
+        least[fine.family[fine.line[joints[skeleton.nodes[joined[0]]]]]] += tree[line]
+    return list(map(max, least, standing(workload, fine, costs)))
+
+
+def _uncacheable(workload: Workload, skeleton: Skeleton, costs: Sequence[Price]) -> int:
+    """Return what tokens cost that no entry can hold, whatever is marked.
+
+    The answers of server tools are held with the rest of a call but not charged where it
+    carries no mark, so what they would cost uncached is taken off again.
+    """
+    return sum(
+        price.uncached * (workload.prompt_tokens(call) - (skeleton.tokens[end] if end >= 0 else 0))
+        for call, end, price in zip(workload, skeleton.ends, costs, strict=True)
+    )

@@ -9,16 +9,17 @@ marked), and how long one at a fork has to live when many calls go past it to lo
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from cacheplan.facts import BREAKPOINTS
-from cacheplan.outlook import Outlook, Piece, found, last_use
+from cacheplan.outlook import Outlook, Piece, found
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.simulator import positions
 from cacheplan.skeleton import Price, Skeleton
+from cacheplan.sweep import last_use, turns
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Basis", "Marks", "Round"]
@@ -47,6 +48,8 @@ class Basis:
         self.ends = [
             self._own(call, end) for call, end in zip(workload, skeleton.ends, strict=True)
         ]
+        #: By call: the longest joint at which it could find an entry.
+        self.turns = turns(workload, skeleton)
         #: By joint: whether two calls can go different ways from here.
         self.forks = skeleton.forks()
 
@@ -134,18 +137,31 @@ class _Entries:
 
 
 class Round:
-    """One time over the calls, with what the time before found out."""
+    """One time over the calls, with what the time before found out.
 
-    def __init__(self, basis: Basis, before: Round | None) -> None:
+    ``eager`` is to want entries also where a call turned off before and found none; what
+    it is worth to have them there shows only in the bill.
+    """
+
+    def __init__(self, basis: Basis, before: Round | None = None, *, eager: bool = False) -> None:
         self._basis = basis
         self._entries = _Entries(basis.skeleton)
         self._credit = 0.0
         #: By call: the joint it read up to, -1 if it read nothing.
         self.hits: list[int] = []
-        #: By joint: the calls that read exactly up to it.
-        self.readers: dict[int, list[int]] = {}
-        self._wanted = None if before is None else before.readers
-        self._after = {} if before is None else _fork_values(basis, before)
+        self._wanted: dict[int, list[int]] | None = None
+        self._after: dict[int, dict[int, _After]] = {}
+        if before is not None:
+            self._wanted = _readers(basis, before.hits, eager=eager)
+            self._after = {
+                joint: _values(basis, before.hits, joint)
+                for joint in self._wanted
+                if basis.forks[joint]
+            }
+        #: By line: the ranks of joints that have a worth of their own.
+        self._cuts: dict[int, list[int]] = {}
+        for joint in sorted(self._after):
+            self._cuts.setdefault(basis.skeleton.line[joint], []).append(basis.skeleton.rank[joint])
         self.marks: Marks = [self._place(number) for number in range(len(basis.costs))]
 
     def _place(self, number: int) -> Sequence[Breakpoint]:
@@ -181,8 +197,6 @@ class Round:
             else:
                 self._credit -= 1
         self.hits.append(hit)
-        if hit >= 0:
-            self.readers.setdefault(hit, []).append(number)
         return hit
 
     def _stretches(self, number: int, hit: int, alive: Sequence[int]) -> tuple[list[_Stretch], int]:
@@ -219,15 +233,22 @@ class Round:
             before = until
         return made, bonus
 
-    def _pieces(self, number: int) -> Iterable[Piece]:
-        """Yield the pieces of a call's own prompt."""
-        end = self._basis.ends[number]
+    def _pieces(self, number: int) -> Iterator[Piece]:
+        """Yield the pieces of a call's own prompt, cut at forks that have a worth of their own."""
+        skeleton, end = self._basis.skeleton, self._basis.ends[number]
+        line = reached = -1
         for piece in self._basis.outlook.pieces[number]:
-            if piece.end > end:
-                if end >= 0:
-                    yield piece._replace(end=end)
+            last = min(piece.end, end)
+            if skeleton.line[last] != line:
+                line, reached = skeleton.line[last], -1
+            ranks = self._cuts.get(line, ())
+            rank = skeleton.rank[last]
+            for inner in ranks[bisect_right(ranks, reached) : bisect_left(ranks, rank)]:
+                yield piece._replace(end=skeleton.lines[line][inner])
+            reached = rank
+            yield piece._replace(end=last) if last < piece.end else piece
+            if last == end:
                 return
-            yield piece
 
     def _outlived(self, number: int, hit: int, following: int) -> bool:
         """Tell whether the entry that is read dies before a next call, and an hour would not."""
@@ -312,51 +333,54 @@ class Round:
             entries.write(basis.skeleton.ends[number], at, later, _SECONDS[_SHORT])
 
 
-def _fork_values(basis: Basis, before: Round) -> dict[int, dict[int, _After]]:
-    """Weigh lifetimes at forks by which calls read exactly there, and which beyond.
-
-    A call that reads beyond a fork keeps the entry there alive but cannot make it, so one
-    that dies stays dead until a call comes that reads no further.
-    """
-    return {
-        joint: _values(basis, before.hits, joint) for joint in before.readers if basis.forks[joint]
-    }
+def _readers(basis: Basis, hits: Sequence[int], *, eager: bool) -> dict[int, list[int]]:
+    """Return by joint the calls that read exactly up to it, or turned off there."""
+    readers: dict[int, list[int]] = {}
+    for number, hit in enumerate(hits):
+        turn = min(basis.turns[number], basis.ends[number]) if eager else hit
+        for joint in {hit, turn}:
+            if joint >= 0:
+                readers.setdefault(joint, []).append(number)
+    return readers
 
 
 def _values(basis: Basis, hits: Sequence[int], joint: int) -> dict[int, _After]:
-    """Go backward through the calls that pass one fork; see ``Outlook``.
+    """Weigh lifetimes at one fork by which calls read exactly there, and which beyond.
 
-    What a call writes may not be readable yet at the next one; what it found is.
+    A call that reads beyond a fork keeps the entry there alive but cannot make it, so one
+    that dies stays dead until a call comes that reads no further. It also needs whatever
+    wrote what it reads, and a call that leaves the fork plain has not written it. What a
+    call writes may not be readable yet at the next one; what it found is.
     """
-    calls = basis.workload.calls
+    calls, skeleton = basis.workload.calls, basis.skeleton
     after: dict[int, _After] = {}
-    #: What a token costs from a call on, by how it stands there, over the least of these.
-    cold = held_short = held_long = waiting = 0
-    following = _NEVER
-    for number in reversed(basis.skeleton.through(joint)):
+    # What a token costs from the following call on, by how it stands there, over the least
+    # of these; ``bare`` is cold with nothing written beyond either.
+    cold = bare = held_short = held_long = waiting = 0
+    following, beyond = _NEVER, -1
+    for number in reversed(skeleton.through(joint)):
         uncached, short, long, read = basis.costs[number]
         call = calls[number]
         gap = following - call.at
-        plain, left_short, left_long = cold, cold, cold
-        if 0 <= gap < _SECONDS[_SHORT]:
-            left_short = held_short
-        if 0 <= gap < _SECONDS[_LONG]:
-            left_long = held_long
-        write_short, write_long = left_short, left_long
-        if 0 <= gap < call.first_token_after:
-            write_short, write_long = max(left_short, waiting), max(left_long, waiting)
+        reads_on = hits[number] > joint
+        plain = bare if not reads_on and skeleton.passes(number, beyond) else cold
+        left_short = held_short if 0 <= gap < _SECONDS[_SHORT] else cold
+        left_long = held_long if 0 <= gap < _SECONDS[_LONG] else cold
+        late = waiting if 0 <= gap < call.first_token_after else 0
+        write_short = max(left_short if gap < _SECONDS[_SHORT] else plain, late)
+        write_long = max(left_long if gap < _SECONDS[_LONG] else plain, late)
         after[number] = plain, write_short, write_long
         held_short, held_long = read + left_short, read + left_long
-        if hits[number] > joint:
+        bare = min(uncached + plain, short + write_short, long + write_long)
+        if reads_on:
             cold, waiting = read + plain, read + left_short
         else:
-            cold = min(uncached + plain, short + write_short, long + write_long)
-            waiting = min(cold, uncached + left_short)
+            cold, waiting = bare, min(bare, uncached + left_short)
             share = found(call, basis.workload)
             held_short = int(cold + share * (held_short - cold))
             held_long = int(cold + share * (held_long - cold))
-        least = min(cold, held_short, held_long, waiting)
-        cold, waiting = cold - least, waiting - least
+        least = min(cold, bare, held_short, held_long, waiting)
+        cold, bare, waiting = cold - least, bare - least, waiting - least
         held_short, held_long = held_short - least, held_long - least
-        following = call.at
+        following, beyond = call.at, hits[number]
     return after

@@ -38,13 +38,19 @@ class Price(NamedTuple):
 
 
 class Skeleton:
-    """The joints of a workload's tree, in lines, and the joint each call ends at."""
+    """The joints of a workload's tree, in lines, and the joint each call ends at.
 
-    def __init__(self, workload: Workload, sheet: Sheet) -> None:
+    A ``fine`` one has a joint just before each joint, too.
+    """
+
+    def __init__(self, workload: Workload, sheet: Sheet, *, fine: bool = False) -> None:
         tree = workload.tree
         above, holds = _holders(workload, sheet)
         deepest = [holds[_last(workload, call)] for call in workload.calls]
         joints = _joints(above, deepest)
+        if fine:
+            for node in [node for node, kept in enumerate(joints) if kept and above[node] >= 0]:
+                joints[above[node]] = 1
         #: By joint: its node of the workload's tree. A longer prefix is a larger joint.
         self.nodes = [node for node, kept in enumerate(joints) if kept]
         #: By joint: tokens of the whole prefix.
@@ -86,6 +92,8 @@ class Skeleton:
         #: By line: its joints, the shortest first, and the joint it hangs off.
         self.lines: list[list[int]] = []
         self.hangs: list[int] = []
+        #: By line: the first line of its family, whose prompts begin with one joint.
+        self.family: list[int] = []
         for joint, shorter in enumerate(self.parent):
             if shorter >= 0 and heavy[shorter] == joint:
                 line = self.line[shorter]
@@ -93,6 +101,7 @@ class Skeleton:
                 line = len(self.lines)
                 self.lines.append([])
                 self.hangs.append(shorter)
+                self.family.append(line if shorter < 0 else self.family[self.line[shorter]])
             self.line[joint] = line
             self.rank[joint] = len(self.lines[line])
             self.lines[line].append(joint)
@@ -109,6 +118,12 @@ class Skeleton:
         start = bisect_left(self._order, (self._first[joint], -1))
         stop = bisect_left(self._order, (self._behind[joint], -1))
         return sorted(number for _, number in self._order[start:stop])
+
+    def passes(self, number: int, joint: int) -> bool:
+        """Tell whether a call's prompt goes through a joint; none goes through -1."""
+        return joint >= 0 and (
+            self._first[joint] <= self._first[self.ends[number]] < self._behind[joint]
+        )
 
     def forks(self) -> list[bool]:
         """Tell by joint whether a call ends there, or turns off there, that others passed."""
