@@ -209,16 +209,26 @@ class PrefixTree:
             node = self.parent[node]
         return next(scope for scope, root in self.roots.items() if root == node)
 
-    def key(self, node: int) -> bytes:
-        """Return the published key of a prefix (``cacheplan.prefix/1``)."""
-        path = self.path(node)
-        scope = self.scope(node)
-        parts = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in scope)
-        key = blake2b(KEY_TAG + parts, digest_size=16).digest()
-        for step in path:
+    def key(self, node: int, known: dict[int, bytes] | None = None) -> bytes:
+        """Return the published key of a prefix (``cacheplan.prefix/1``).
+
+        ``known`` remembers the keys of shorter prefixes for whoever asks more than once.
+        """
+        known = {} if known is None else known
+        path = []
+        while node not in known and self.parent[node] >= 0:
+            path.append(node)
+            node = self.parent[node]
+        key = known.get(node)
+        if key is None:
+            scope = self.scope(node)
+            parts = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in scope)
+            key = known[node] = blake2b(KEY_TAG + parts, digest_size=16).digest()
+        for step in reversed(path):
             digest = self.digest[self.block[step]]
             if len(digest) > _LEVEL_BYTES:
                 key = blake2b(key + digest, digest_size=16).digest()
+            known[step] = key
         return key
 
     def check(self) -> None:

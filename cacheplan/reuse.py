@@ -1,19 +1,17 @@
-"""How soon prefixes are used again: forecasts made of counts, and what they rest on.
+"""How soon prefixes are used again: forecasts made of counts.
 
-A case is one use of a prefix at a place of a lane (the calls of one model and one
-label). It ends when the prefix is used again, and it is counted as not used again at an
-age only once it has reached that age: nobody is taken to stay away because not enough
-time has passed. So two shares are known of every place, reuse within five minutes and
-reuse within the hour; they start from a prior that the place's role gives, and a prefix
-that was used twice has shares of its own, which soon outweigh its place's.
+A case is one use of a prefix at a place. It ends when the prefix is used again, and it
+is counted as not used again at an age only as far as it has lived through that age:
+nobody is taken to stay away because not enough time has passed. So two shares are known
+of every place, reuse within five minutes and reuse within the hour. They start from a
+prior that the place's role gives; the shares of one prefix start from its place's.
 
-This file may know nodes, places and the times it is told. It knows no price and no mark,
-and all it remembers is bounded: of too much, what was not used for longest goes.
+This file may know the names of places and the times it is told: no prompt, no price, no
+mark.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -22,10 +20,9 @@ from cacheplan.places import SYSTEM, TAIL_TALK, TAIL_TOOL, TOOLS
 __all__ = [
     "AGAIN",
     "AGES",
-    "LANES",
     "LATE",
-    "PREFIXES",
     "SOON",
+    "STARTS",
     "START_PLAIN",
     "START_TOOLS",
     "START_UNKNOWN",
@@ -33,9 +30,7 @@ __all__ = [
     "TAIL_UNKNOWN",
     "Counts",
     "Forecast",
-    "Lane",
-    "Memory",
-    "Seen",
+    "prior",
 ]
 
 #: Ages at which a prefix that was not used again is counted as such, in seconds. Two are
@@ -47,13 +42,10 @@ AGES: Final = (60.0, 300.0, 900.0, 3600.0)
 SOON: Final = 2
 #: Stage of a prefix that was not used for an hour.
 LATE: Final = len(AGES)
-_STARTS: Final = (0.0, *AGES[:-1])
-_SPANS: Final = tuple(end - start for start, end in zip(_STARTS, AGES, strict=True))
+#: When each age begins, and how long it is.
+STARTS: Final = (0.0, *AGES[:-1])
+_SPANS: Final = tuple(end - start for start, end in zip(STARTS, AGES, strict=True))
 
-#: Prefixes remembered: an hour of two new ones (a stem and a tip) every second.
-PREFIXES: Final = 8192
-#: Lanes remembered. Labels are the caller's, so there may be any number.
-LANES: Final = 128
 #: Counts above this are halved, so that new habits outweigh old ones within as many uses.
 RECENT: Final = 400.0
 
@@ -73,7 +65,7 @@ AGAIN: Final = "again at "
 Ages = tuple[float, ...]
 
 
-def _prior(short: float, long: float) -> Ages:
+def _shares(short: float, long: float) -> Ages:
     """Part shares of reuse within 5 minutes and within the hour by age.
 
     Four fifths of what comes within 5 minutes is taken to come within the first, and
@@ -93,27 +85,28 @@ def _prior(short: float, long: float) -> Ages:
 #: what a program puts first it sends with every call; an agent that was given a result
 #: goes on at once; a person answers within minutes, or leaves; what opens a prompt with
 #: tools is rather an agent's first step than a call of its own, without tools rather a
-#: call of its own. Breaking even takes about .2 within 5 minutes (theory: (a-1)/(a-r)).
+#: call of its own. For 5 minutes to pay takes about .2: the premium, as a share of what a
+#: read saves over a write.
 PRIORS: Final[Mapping[str, Ages]] = {
-    TOOLS: _prior(0.6, 0.7),
-    SYSTEM: _prior(0.6, 0.7),
-    AGAIN + TOOLS: _prior(0.75, 0.83),
-    AGAIN + SYSTEM: _prior(0.75, 0.83),
-    START_TOOLS: _prior(0.6, 0.63),
-    START_PLAIN: _prior(0.1, 0.12),
-    START_UNKNOWN: _prior(0.5, 0.53),
-    TAIL_TALK: _prior(0.75, 0.83),
-    TAIL_UNKNOWN: _prior(0.85, 0.89),
-    TAIL_TOOL: _prior(0.95, 0.96),
+    TOOLS: _shares(0.6, 0.7),
+    SYSTEM: _shares(0.6, 0.7),
+    AGAIN + TOOLS: _shares(0.75, 0.83),
+    AGAIN + SYSTEM: _shares(0.75, 0.83),
+    START_TOOLS: _shares(0.6, 0.63),
+    START_PLAIN: _shares(0.1, 0.12),
+    START_UNKNOWN: _shares(0.5, 0.53),
+    TAIL_TALK: _shares(0.75, 0.83),
+    TAIL_UNKNOWN: _shares(0.85, 0.89),
+    TAIL_TOOL: _shares(0.95, 0.96),
 }
 #: Any other place is a block of the messages: most are sent once, but one that came
 #: twice may well come again.
-_ELSEWHERE: Final = _prior(0.1, 0.12)
-_ELSEWHERE_AGAIN: Final = _prior(0.5, 0.57)
+_ELSEWHERE: Final = _shares(0.1, 0.12)
+_ELSEWHERE_AGAIN: Final = _shares(0.5, 0.57)
 #: How many cases a prior counts as. Two: the third case may overrule it.
 _PRIOR_CASES: Final = 2.0
 #: How many cases of its own its place's shares count as for a prefix: next to nothing
-#: while no other prefix was seen there, up to four once sixteen were.
+#: while no other prefix was seen there, up to four once fifteen were.
 _OWN_LEAST: Final = 0.25
 _OWN_MOST: Final = 4.0
 _OWN_PART: Final = 0.25
@@ -197,159 +190,10 @@ class Counts:
         return Forecast(short, 1 - (1 - short) * (1 - three) * (1 - four))
 
 
-class Lane:
-    """What is known of the calls of one model and one label."""
-
-    __slots__ = ("costs", "forks", "places")
-
-    def __init__(self) -> None:
-        self.places: dict[str, Counts] = {}
-        #: By place: how often it was the last thing a new prompt shared with earlier ones.
-        self.forks: dict[str, float] = {}
-        #: What was paid of late, and what no marks, 5 minutes and an hour would have cost.
-        self.costs = [0.0, 0.0, 0.0, 0.0]
-
-    def at(self, place: str) -> Counts:
-        """Return the counts of a place."""
-        found = self.places.get(place)
-        if found is None:
-            found = self.places[place] = Counts(_prior_of(place))
-        return found
-
-
-def _prior_of(place: str) -> Ages:
+def prior(place: str) -> Ages:
     """Return the prior of a place by its role."""
     again = AGAIN if place.startswith(AGAIN) else ""
     role = place.removeprefix(AGAIN).removeprefix(STEM)
     if role.startswith("system["):
         role = SYSTEM
     return PRIORS.get(again + role, _ELSEWHERE_AGAIN if again else _ELSEWHERE)
-
-
-class Seen:
-    """One prefix: when it was last used, and what is believed to be kept of it."""
-
-    __slots__ = (
-        "anchor", "case", "dead", "lane", "last", "lives", "node", "own", "place", "ready",
-        "stage", "stem", "tip",
-    )  # fmt: skip
-
-    def __init__(self, node: int, lane: Lane) -> None:
-        self.node = node
-        self.lane = lane
-        self.last = 0.0
-        #: How many of the ages it has reached since.
-        self.stage = 0
-        #: The place it was last used at, and the counts its next use goes to, if any.
-        self.place = ""
-        self.case: Counts | None = None
-        #: Counts of this very prefix, once it was used twice at a place.
-        self.own: Counts | None = None
-        #: From when on its entry can be read, when it dies, and the lifetime that a read
-        #: restores, in seconds.
-        self.ready = 0.0
-        self.dead = 0.0
-        self.lives = 0.0
-        #: Whether a prompt ended here; whether one ended a block later.
-        self.tip = False
-        self.stem = False
-        #: The longest prefix of its conversation that was written for an hour.
-        self.anchor = -1
-
-
-class Memory:
-    """Prefixes by node and lanes by name, in the order of their last use."""
-
-    def __init__(self) -> None:
-        self.seen: dict[int, Seen] = {}
-        self.lanes: OrderedDict[tuple[str, str | None], Lane] = OrderedDict()
-        #: By stage: its prefixes, the one used longest ago first.
-        self._stages: tuple[OrderedDict[int, Seen], ...] = tuple(
-            OrderedDict() for _ in range(LATE + 1)
-        )
-
-    def lane(self, model: str, label: str | None) -> Lane:
-        """Return a lane, making it if nobody asked for it before."""
-        key = (model, label)
-        found = self.lanes.get(key)
-        if found is None:
-            found = self.lanes[key] = Lane()
-            if len(self.lanes) > LANES:
-                self.lanes.popitem(last=False)
-        else:
-            self.lanes.move_to_end(key)
-        return found
-
-    def advance(self, now: float) -> None:
-        """Let time pass: count the cases that have reached an age."""
-        stages = self._stages
-        for age, edge in enumerate(AGES):
-            stage = stages[age]
-            while stage:
-                known = next(iter(stage.values()))
-                then = known.last + edge
-                if then > now:
-                    break
-                del stage[known.node]
-                known.stage = age + 1
-                stages[age + 1][known.node] = known
-                if known.case is not None:
-                    known.case.leave(age, known.last + _STARTS[age])
-                    known.case.count(age, used=False)
-                    if age + 1 < LATE:
-                        known.case.enter(age + 1, then)
-
-    def close(self, known: Seen) -> None:
-        """End a case: its prefix is used again."""
-        if known.case is not None and known.stage < LATE:
-            known.case.leave(known.stage, known.last + _STARTS[known.stage])
-            known.case.count(known.stage, used=True)
-        known.case = None
-
-    def open(self, known: Seen, place: str, case: Counts) -> None:
-        """Begin a case: a prefix was used just now at a place."""
-        known.place = place
-        known.case = case
-        case.enter(0, known.last)
-
-    def own(self, known: Seen, lane: Lane, place: str) -> Counts:
-        """Return the counts of a prefix that is used again at a place.
-
-        The first time, they begin with the case that this use has just closed.
-        """
-        found = known.own
-        if found is None:
-            found = known.own = Counts((0,) * LATE, lane.at(AGAIN + place))
-            for age in range(known.stage):
-                found.passes[age] = 1
-            if known.stage < LATE:
-                found.hits[known.stage] = 1
-        return found
-
-    def use(self, node: int, lane: Lane, at: float) -> Seen:
-        """Note that a prefix is used now, and return what is known of it."""
-        known = self.seen.get(node)
-        if known is None:
-            known = self.seen[node] = Seen(node, lane)
-            if len(self.seen) > PREFIXES:
-                self._forget()
-            self._stages[0][node] = known
-        elif known.stage:
-            del self._stages[known.stage][node]
-            self._stages[0][node] = known
-            known.stage = 0
-        else:
-            self._stages[0].move_to_end(node)
-        known.last = at
-        known.lane = lane
-        return known
-
-    def _forget(self) -> None:
-        """Drop the prefix that was not used for longest; its case stays uncounted."""
-        for stage, prefixes in reversed(list(enumerate(self._stages))):
-            if prefixes:
-                node, known = prefixes.popitem(last=False)
-                if known.case is not None and stage < LATE:
-                    known.case.leave(stage, known.last + _STARTS[stage])
-                del self.seen[node]
-                return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from random import Random
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacheplan import memory
 from cacheplan.adaptive import Adaptive, adaptive
 from cacheplan.policies import BASELINES
 from cacheplan.prefixes import PrefixTree, Scope
@@ -268,13 +270,16 @@ def test_never_much_worse_than_the_best_fixed_policy(name: str, model: str) -> N
 # --------------------------------------------------------------------------- laws
 
 
-def traffic(seed: int, number: int) -> Workload:
+def traffic(seed: int, number: int, ballast: int = 0) -> Workload:
     """Return prompts that begin alike, go on from each other, part, or come again.
 
-    Of one seed, the first calls are the same however many come after them.
+    Of one seed, the first calls are the same however many come after them. ``ballast``
+    are prefixes that nobody sends, so that the same prompts are other nodes.
     """
     rng = Random(seed)
     desk = Desk(rng.choice((*MODELS, "a model nobody knows")))
+    for number_of_it in range(ballast):
+        desk.add(desk.root, 1, f"ballast {number_of_it}")
     tips = [desk.head(rng.choice((0, 2000)), rng.choice((100, 3000)), f"{i}") for i in range(3)]
     at = rng.choice((0.0, 1.8e9))
     for _ in range(number):
@@ -324,3 +329,183 @@ class TestLaws:
         for call, expected in zip(workload, marks(workload), strict=True):
             assert policy.decide(call) == policy.decide(call) == expected
             policy.learn(call, expected)
+
+    @given(seed=SEEDS, number=NUMBERS, more=st.integers(1, 40), ballast=st.integers(0, 9))
+    def test_what_was_learned_survives(
+        self, seed: int, number: int, more: int, ballast: int
+    ) -> None:
+        """Stored as JSON and carried on over another tree, it decides as if nothing was."""
+        workload = traffic(seed, number + more)
+        expected = _named(workload, marks(workload))[number:]
+        before = Adaptive(workload.tree, SHEET)
+        for call in workload.calls[:number]:
+            before.learn(call, before.decide(call))
+        state = json.loads(json.dumps(before.state()))
+
+        other = traffic(seed, number + more, ballast)
+        after = Adaptive(other.tree, SHEET)
+        after.restore(state)
+        found = []
+        for call in other.calls[number:]:
+            found.append(after.decide(call))
+            after.learn(call, found[-1])
+        assert _named(other, found) == expected
+
+    @given(seed=SEEDS, number=NUMBERS)
+    def test_storing_what_was_restored_changes_nothing(self, seed: int, number: int) -> None:
+        """A state that nobody has used since is the state that was stored."""
+        workload = traffic(seed, number)
+        policy = Adaptive(workload.tree, SHEET)
+        for call in workload:
+            policy.learn(call, policy.decide(call))
+        again = Adaptive(PrefixTree(), SHEET)
+        again.restore(policy.state())
+        assert again.state() == policy.state()
+
+    @given(seed=SEEDS, number=NUMBERS)
+    def test_it_bears_any_marks(self, seed: int, number: int) -> None:
+        """Calls that were sent with other marks, or none, are learned from as well."""
+        workload = traffic(seed, number)
+        policy = Adaptive(workload.tree, SHEET)
+        others = [policy.bind(workload) for policy in FIXED]
+        for call in workload:
+            policy.decide(call)
+            policy.learn(call, others[call.number % len(others)](call))
+        assert policy.state()["lanes"]
+
+
+def _named(workload: Workload, found: Sequence[Sequence[Breakpoint]]) -> list[list[object]]:
+    """Return marks by the published keys of their prefixes."""
+    tree = workload.tree
+    return [[(tree.key(node), lifetime) for node, lifetime in each] for each in found]
+
+
+# --------------------------------------------------------------------------- single rules
+
+
+class Diary:
+    """Sends calls one by one, and keeps what was decided."""
+
+    def __init__(self, model: str = MODELS[0]) -> None:
+        self.desk = Desk(model)
+        self.policy = Adaptive(self.desk.tree, SHEET)
+
+    def send(self, at: float, node: int, label: str | None = None) -> list[tuple[int, str]]:
+        """Send a call; return its marks as tokens and lifetime."""
+        self.desk.send(at, node, label)
+        self.desk.tree.measure()
+        call = self.desk.calls[-1]
+        found = self.policy.decide(call)
+        self.policy.learn(call, found)
+        return [(self.desk.tree.tokens[mark.node], str(mark.lifetime)) for mark in found]
+
+
+class TestRules:
+    """What is marked where, one rule at a time."""
+
+    def test_what_opens_every_call_is_marked_from_the_first_on(self) -> None:
+        """Tools and system are kept at once; a text without tools after them is not."""
+        diary = Diary()
+        node = diary.desk.add(diary.desk.head(2000, 3000), 500)
+        assert diary.send(0, node) == [(2000, "5m"), (5000, "5m"), (5500, "5m")]
+        plain = Diary()
+        node = plain.desk.add(plain.desk.head(0, 3000), 500)
+        assert plain.send(0, node) == [(3000, "5m")]
+
+    def test_a_prompt_under_the_minimum_is_left_alone(self) -> None:
+        """Where nothing can be cached, nothing is marked."""
+        diary = Diary()
+        assert diary.send(0, diary.desk.add(diary.desk.head(0, 500), 100)) == []
+
+    def test_a_conversation_is_marked_at_its_end(self) -> None:
+        """A call that goes on from an earlier one is kept to its end."""
+        diary = Diary()
+        node = diary.desk.add(diary.desk.head(2000, 3000), 500)
+        diary.send(0, node)
+        assert (5700, "5m") in diary.send(20, diary.desk.step(node, 100))
+
+    def test_a_wide_step_is_linked_to_the_one_before(self) -> None:
+        """Where a step adds more than the lookback reaches, the end before it is marked."""
+        diary = Diary()
+        node = diary.desk.add(diary.desk.head(2000, 3000), 500)
+        diary.send(0, node)
+        found = diary.send(20, diary.desk.step(node, 100, width=20))
+        assert {5500, 9500} <= {tokens for tokens, _ in found}
+
+    def test_a_job_between_the_lifetimes_gets_the_hour(self) -> None:
+        """A prefix that came again after 25 minutes is written for an hour."""
+        diary = Diary()
+        head = diary.desk.head(0, 5000)
+        diary.send(0, diary.desk.add(head, 100))
+        assert diary.send(1500, diary.desk.add(head, 100)) == [(5000, "1h")]
+
+    def test_a_job_beyond_the_lifetimes_gets_nothing(self) -> None:
+        """A prefix that did not come within the hour is not written again."""
+        diary = Diary()
+        head = diary.desk.head(0, 5000)
+        assert diary.send(0, diary.desk.add(head, 100)) == [(5000, "5m")]
+        assert diary.send(7200, diary.desk.add(head, 100)) == []
+
+    def test_lanes_are_learned_apart(self) -> None:
+        """Calls of one label say nothing of those of another."""
+        diary = Diary()
+        found = [
+            diary.send(number * 100, diary.desk.add(diary.desk.head(2000, 3000), 500), "alone")
+            for number in range(50)
+        ]
+        assert (5500, "5m") in found[0]
+        assert (5500, "5m") not in found[-1]
+        assert (5500, "5m") in diary.send(5000, diary.desk.add(diary.desk.head(2000, 3000), 500))
+
+    def test_people_who_come_back_within_the_hour_get_it(self) -> None:
+        """Where talks are taken up again after 10 minutes, their ends are kept longer."""
+        diary = Diary()
+        head, at = diary.desk.head(2000, 3000), 0.0
+        longer = 0
+        for _ in range(6):
+            node = diary.desk.add(head, 4000)
+            for _ in range(8):
+                longer += any(lifetime == "1h" for _, lifetime in diary.send(at, node))
+                node = diary.desk.add(diary.desk.add(node, 200, role="assistant"), 200)
+                at += 600
+        assert longer >= 24
+
+    def test_what_is_being_written_is_not_written_twice(self) -> None:
+        """A call beside one whose entry cannot be read yet does not pay for another."""
+        diary = Diary()
+        head = diary.desk.head(0, 5000)
+        assert diary.send(0, diary.desk.add(head, 100)) == [(5000, "5m")]
+        assert diary.send(0.5, diary.desk.add(head, 100)) == []
+        assert diary.send(2, diary.desk.add(head, 100)) == [(5000, "5m")]
+
+    def test_forecasts_that_failed_are_not_listened_to(self) -> None:
+        """A lane that has cost more than 13/8 of the best simple rule follows REACT."""
+        diary = Diary()
+        head = diary.desk.head(0, 5000)
+        diary.send(0, diary.desk.add(head, 100))
+        lane = diary.policy._memory.lane(MODELS[0], None)
+        lane.costs = [200_000.0, 100_000.0, 110_000.0, 120_000.0]
+        assert diary.send(10_000, diary.desk.add(head, 100))[-1] == (5100, "5m")
+        assert diary.send(11_000, diary.desk.add(head, 100))[-1] == (5100, "1h")
+
+
+class TestBounds:
+    """What it remembers does not grow with what it is shown."""
+
+    def test_state_is_bounded(self) -> None:
+        """However many calls, labels and prefixes come, as much is stored."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(memory, "PREFIXES", 50)
+            patch.setattr(memory, "LANES", 5)
+            desk = Desk()
+            for number in range(300):
+                desk.send(
+                    number, desk.add(desk.head(2000, 3000, f"{number % 70}"), 10), f"{number}"
+                )
+            workload = desk.workload()
+            policy = Adaptive(workload.tree, SHEET)
+            for call in workload:
+                policy.learn(call, policy.decide(call))
+            state = policy.state()
+        assert len(state["prefixes"]) <= 50
+        assert len(state["lanes"]) == 5
