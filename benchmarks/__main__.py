@@ -10,6 +10,7 @@ from collections.abc import Sequence
 TABLES = {
     "fidelity": "recorded usage against the simulated cache, call by call",
     "speed": "reading against json.loads, simulating by the second, start-up",
+    "policies": "every policy on every workload, beside the bound and the fixed rules",
     "memory": "the most memory that reading and simulating a large log takes",
 }
 
