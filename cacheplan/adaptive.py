@@ -23,7 +23,7 @@ a workload. What is alive is what it believes from the marks it was told of.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from cacheplan.assumptions import Assumptions
@@ -63,8 +63,11 @@ class Adaptive:
     """
 
     def __init__(self, tree: PrefixTree, sheet: Sheet, assume: Assumptions | None = None) -> None:
+        assume = assume or Assumptions()
         self._tree = tree
-        self._viewer = Viewer(tree, sheet, assume or Assumptions())
+        #: One is left to the service's own mark, where that takes one of the four.
+        self._slots = BREAKPOINTS - assume.server_tool_slot
+        self._viewer = Viewer(tree, sheet, assume)
         self._memory = self._viewer.memory
 
     def decide(self, call: Call) -> tuple[Breakpoint, ...]:
@@ -105,6 +108,12 @@ class Adaptive:
     def restore(self, state: Any) -> None:
         """Add what another policy, or this one on another day, has learned."""
         self._viewer.restore(state)
+
+    def cool(self) -> None:
+        """Believe no entry alive, as where calls are served from an empty cache."""
+        self._viewer.done()
+        for known in self._memory.seen.values():
+            known.dead = 0.0
 
     # ------------------------------------------------------------------ what pays
 
@@ -215,7 +224,7 @@ class Adaptive:
             found.add(alive)
         found.discard(-1)
         for node in self._wanted(sight, reach):
-            if len(found) >= BREAKPOINTS:
+            if len(found) >= self._slots:
                 break
             found.add(node)
         return tuple(
@@ -291,8 +300,12 @@ def _react(sight: Sight) -> tuple[int, int]:
     return (end if missed else -1), end
 
 
-def adaptive(workload: Workload, sheet: Sheet | None = None) -> Marker:
-    """Learn from each call what to do with the next."""
+def adaptive(workload: Workload, sheet: Sheet | None = None, past: Iterable[Call] = ()) -> Marker:
+    """Learn from each call what to do with the next.
+
+    ``past`` are earlier calls of the same tree to learn from; what they left in the cache
+    is not there any more.
+    """
     policy = Adaptive(workload.tree, sheet or Sheet.default(), workload.assume)
 
     def marker(call: Call) -> Sequence[Breakpoint]:
@@ -300,4 +313,7 @@ def adaptive(workload: Workload, sheet: Sheet | None = None) -> Marker:
         policy.learn(call, marks)
         return marks
 
+    for call in past:
+        marker(call)
+    policy.cool()
     return marker

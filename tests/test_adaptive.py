@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cacheplan import memory
 from cacheplan.adaptive import Adaptive, adaptive
+from cacheplan.assumptions import Assumptions
 from cacheplan.policies import BASELINES
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Sheet, Tariff
@@ -487,6 +488,32 @@ class TestRules:
         lane.costs = [200_000.0, 100_000.0, 110_000.0, 120_000.0]
         assert diary.send(10_000, diary.desk.add(head, 100))[-1] == (5100, "5m")
         assert diary.send(11_000, diary.desk.add(head, 100))[-1] == (5100, "1h")
+
+    def test_what_was_learned_outlives_the_cache(self) -> None:
+        """After a past whose entries are gone, habits are known and nothing is alive."""
+        desk = Desk()
+        head = desk.head(2000, 3000)
+        for number in range(40):
+            desk.send(number * 100, desk.add(head, 500))
+        workload = desk.workload()
+        past, call = workload.calls[:-1], workload.calls[-1]
+        fresh = adaptive(workload, SHEET)(call)
+        learned = adaptive(workload, SHEET, past)(call)
+        assert [workload.tree.tokens[mark.node] for mark in fresh] == [2000, 5000, 5500]
+        assert [workload.tree.tokens[mark.node] for mark in learned] == [2000, 5000]
+
+    def test_a_slot_is_left_where_the_service_takes_one(self) -> None:
+        """Where server tools are taken to use one of the four marks, three are made."""
+        desk = Desk()
+        node = desk.head(2000, 3000)
+        for _ in range(4):
+            node = desk.step(node, 300)
+        desk.send(0, node)
+        workload = desk.workload()
+        call = workload.calls[0]
+        assert len(Adaptive(workload.tree, SHEET).decide(call)) == 4
+        switched = Assumptions.parse(["server_tool_slot=true"])
+        assert len(Adaptive(workload.tree, SHEET, switched).decide(call)) == 3
 
 
 class TestBounds:
