@@ -17,12 +17,13 @@ from cacheplan.advice import advise, break_evens_said
 from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
 from cacheplan.comparison import Comparison
-from cacheplan.contest import NAMES
+from cacheplan.contest import NAMES, contest
 from cacheplan.errors import InputError, UnknownFactError
 from cacheplan.explanation import Explanation
 from cacheplan.finding import Finding
 from cacheplan.io import door
 from cacheplan.io.plans import Plan
+from cacheplan.io.progress import bytes_read, watching
 from cacheplan.io.reading import opened, read
 from cacheplan.io.rewriting import marked_lines
 from cacheplan.io.writing import write_lines, write_text
@@ -61,20 +62,29 @@ class Desk:
 
     def workload(self) -> Workload:
         """Read the calls, and say what was left out."""
-        found = read(
-            *self.sources,
-            assume=self.assume,
-            model=self.model,
-            skip_bad=self.skip_bad,
-            seed=self.seed,
-        )
+        with watching(quiet=self.quiet) as say:
+            found = read(
+                *self.sources,
+                assume=self.assume,
+                model=self.model,
+                skip_bad=self.skip_bad,
+                seed=self.seed,
+                watch=bytes_read(say),
+            )
         for note in found.notes:
             self.note(note)
         return found
 
     def compare(self, train: float) -> Comparison:
         """Compare every policy on the calls."""
-        return door.compare(self.workload(), train=train, sheet=self.sheet)
+        return self._contest(self.workload(), train)
+
+    def _contest(self, workload: Workload, train: float) -> Comparison:
+        """Compare every policy, and say which is at work."""
+        with watching(quiet=self.quiet) as say:
+            return contest(
+                workload, self.sheet, train=train, watch=lambda name: say(f"comparing: {name}")
+            )
 
     def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
         """Serve the calls under one policy, or under a plan."""
@@ -96,12 +106,15 @@ class Desk:
     def plan(self, output: str | None, train: float) -> tuple[Plan, list[str], Comparison]:
         """Choose a plan, and say how plans chosen so fare on calls they were not chosen on."""
         workload = self.workload()
-        plan = door.choose(workload, sheet=self.sheet)
-        if output is not None:
-            plan.save(output)
-        advice = [*break_evens_said(workload, self.sheet)]
-        advice += map(str, advise(workload, plan, self.sheet))
-        return plan, advice, door.compare(workload, train=train, sheet=self.sheet)
+        with watching(quiet=self.quiet) as say:
+            say("choosing a plan")
+            plan = door.choose(workload, sheet=self.sheet)
+            if output is not None:
+                plan.save(output)
+            say("pricing what else would pay")
+            advice = [*break_evens_said(workload, self.sheet)]
+            advice += map(str, advise(workload, plan, self.sheet))
+        return plan, advice, self._contest(workload, train)
 
     def differences(self, plan: Plan, against: str | None) -> list[str] | None:
         """Say how a plan differs from one in a file."""
