@@ -76,9 +76,9 @@ def misplaced(tree: PrefixTree) -> bytearray:
     models that check this are looked at, and each scope by itself.
     """
     marked, bound = bytearray(len(tree)), bytearray(len(tree))
-    for scope, root in tree.roots.items():
+    for scope, start in tree.roots.items():
         found = find(scope.model.partition("@")[0])
-        bound[root] = found is not None and found.model.thinking_bound
+        bound[start] = found is not None and found.model.thinking_bound
     #: By node: the same number for prefixes that differ in settings alone.
     content = list(range(len(tree)))
     numbers: dict[tuple[int, int], int] = {}
