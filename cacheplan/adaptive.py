@@ -13,9 +13,11 @@ learning, and a mark is set only where the forecast says that it pays:
 * no mark, where neither pays.
 
 Where a lane has of late cost more than 13/8 of what no marks, 5 minutes or an hour
-everywhere would have cost, its forecasts have failed. It then follows the rule that is
-never worse than 13/8 of the best: 5 minutes at first and after a gap of
-more than an hour, 1 hour after a gap between.
+everywhere would have cost, its forecasts have failed. It then follows the rule that on
+one prefix is never worse than 13/8 of the best: 5 minutes at first and after a gap of
+more than an hour, 1 hour after a gap between. This is a brake, not a guarantee: it looks
+at recent costs, and what was lost before it took hold stays lost. An adversary that saw
+every mark before it chose the next gap made it pay 1.635 times the best fixed policy.
 
 This file may know the tree, prices, minimums, and the calls it was shown, never those of
 a workload. What is alive is what it believes from the marks it was told of.
@@ -42,7 +44,8 @@ __all__ = ["Adaptive", "adaptive"]
 
 _SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
 
-#: How much worse than the best the fallback is at worst, and so the loss that calls it.
+#: How much worse than the best the fallback is at worst on one prefix, and so the loss
+#: that calls it.
 WORST: Final = 13 / 8
 #: How much of a lane's costs is left after each further call: about 500 calls count.
 FADING: Final = 0.998
