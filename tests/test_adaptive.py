@@ -492,11 +492,9 @@ class TestRules:
     @pytest.mark.parametrize("name", ["", "the same"])
     @pytest.mark.parametrize("model", MODELS)
     def test_an_adversary_does_not_double_the_cost(self, model: str, name: str) -> None:
-        """Calls that always come when the last marks were wrong cost under twice the best.
-
-        Twice is what writing everything for an hour costs at worst. The fallback's 13/8 is
-        no bound on the whole: it was passed by up to 0.01 in 9 of 108 such workloads.
-        """
+        """Calls that always come when the last marks were wrong cost under twice the best."""
+        # Twice is what writing everything for an hour costs at worst. The fallback's 13/8
+        # is no bound on the whole: 9 of 108 such workloads passed it, by up to 0.01.
         diary, at = Diary(model), 0.0
         head = diary.desk.head(0, 5000)
         worst = {None: 20, "5m": 400, "1h": 4000}
