@@ -22,7 +22,7 @@ from typing import Literal
 from cacheplan.cuts import nested
 from cacheplan.outlook import Outlook
 from cacheplan.prices import Sheet
-from cacheplan.skeleton import Price, Skeleton, prices
+from cacheplan.skeleton import Price, Skeleton, billed, prices
 from cacheplan.standing import applies, standing
 from cacheplan.workload import Workload
 
@@ -51,12 +51,13 @@ class Bounds:
 
 def bounds(workload: Workload, sheet: Sheet) -> Bounds:
     """Return the lower bounds of a workload."""
+    workload = billed(workload)
     known = prices(workload, sheet)
     if known is None:
         return Bounds(loose=None, tree=None)
     costs, units = known
     skeleton = Skeleton(workload, sheet)
-    plain = _uncacheable(workload, skeleton, costs)
+    plain = _uncacheable(skeleton, costs)
     outlook = Outlook(workload, skeleton, costs)
     tree = nested(workload, skeleton, costs, outlook)
     if applies(workload.assume):
@@ -83,13 +84,13 @@ def _higher(
     return list(map(max, least, standing(workload, fine, costs)))
 
 
-def _uncacheable(workload: Workload, skeleton: Skeleton, costs: Sequence[Price]) -> int:
+def _uncacheable(skeleton: Skeleton, costs: Sequence[Price]) -> int:
     """Return what tokens cost that no entry can hold, whatever is marked.
 
     The answers of server tools are held with the rest of a call but not charged where it
     carries no mark, so what they would cost uncached is taken off again.
     """
     return sum(
-        price.uncached * (workload.prompt_tokens(call) - (skeleton.tokens[end] if end >= 0 else 0))
-        for call, end, price in zip(workload, skeleton.ends, costs, strict=True)
+        price.uncached * (prompt - (skeleton.tokens[end] if end >= 0 else 0))
+        for prompt, end, price in zip(skeleton.prompts, skeleton.ends, costs, strict=True)
     )

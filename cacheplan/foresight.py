@@ -19,7 +19,7 @@ from cacheplan.prices import Sheet
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.simulator import positions
 from cacheplan.skeleton import Price, Skeleton
-from cacheplan.sweep import last_use, turns
+from cacheplan.sweep import last_use, readable_from, turns
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Basis", "Marks", "Round"]
@@ -170,18 +170,13 @@ class Round:
         end = basis.ends[number]
         alive = self._entries.alive(end, call.at)
         hit = self._hit(number, alive)
-        keeps = not call.failed or basis.workload.assume.failed_calls_write
-        written: list[_Stretch] = []
-        long = 0
-        if keeps:
-            stretches, bonus = self._stretches(number, hit, alive)
-            long, stop = _cut(stretches, bonus)
-            written = stretches[:stop]
+        stretches, bonus = self._stretches(number, hit, alive)
+        long, stop = _cut(stretches, bonus)
+        written = stretches[:stop]
         joints = self._marked(number, hit, alive, [stretch.end for stretch in written], long)
         until = written[long - 1].end if long else hit
         marks = [(joint, _LONG if joint <= until else _SHORT) for joint in joints]
-        if keeps:
-            self._keep(number, hit, marks)
+        self._keep(number, hit, marks)
         nodes = basis.skeleton.nodes
         return tuple(Breakpoint(nodes[joint], lifetime) for joint, lifetime in marks)
 
@@ -321,7 +316,7 @@ class Round:
             entries.refresh(hit, call.at)
         ready = call.at
         if basis.workload.assume.visible == "first-token":
-            ready += call.first_token_after
+            ready = readable_from(call)
         for joint, lifetime in marks:
             if joint > hit:
                 entries.write(joint, call.at, ready, _SECONDS[lifetime])
@@ -366,7 +361,7 @@ def _values(basis: Basis, hits: Sequence[int], joint: int) -> dict[int, _After]:
         plain = bare if not reads_on and skeleton.passes(number, beyond) else cold
         left_short = held_short if 0 <= gap < _SECONDS[_SHORT] else cold
         left_long = held_long if 0 <= gap < _SECONDS[_LONG] else cold
-        late = waiting if 0 <= gap < call.first_token_after else 0
+        late = waiting if call.at <= following < readable_from(call) else 0
         write_short = max(left_short if gap < _SECONDS[_SHORT] else plain, late)
         write_long = max(left_long if gap < _SECONDS[_LONG] else plain, late)
         after[number] = plain, write_short, write_long

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from cacheplan.prompt import Lifetime
 from cacheplan.skeleton import Price, Skeleton
-from cacheplan.sweep import Met, State, last_use, sweep
+from cacheplan.sweep import Met, State, last_use, readable_from, sweep
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Outlook", "Piece", "found"]
@@ -105,5 +105,4 @@ class Outlook:
     def is_late(self, number: int, piece: Piece) -> bool:
         """Tell whether what a call writes cannot be read yet by the call that needs it."""
         calls = self._workload.calls
-        call = calls[number]
-        return piece.call >= 0 and calls[piece.call].at < call.at + call.first_token_after
+        return piece.call >= 0 and calls[piece.call].at < readable_from(calls[number])

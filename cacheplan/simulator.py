@@ -25,7 +25,7 @@ from cacheplan.refusals import THINKING_REFUSAL, number_refusal, order_refusal, 
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
-__all__ = ["SimulatedCache", "misplaced", "positions"]
+__all__ = ["SimulatedCache", "lengths", "misplaced", "positions"]
 
 _NEVER, _EVER = float("-inf"), float("inf")
 #: No prefix is this long, so nothing is cacheable where the minimum is unknown.
@@ -97,6 +97,20 @@ def misplaced(tree: PrefixTree) -> bytearray:
             first = made_after.setdefault((root[node], block), content[above])
             marked[node] |= first != content[above]
     return marked
+
+
+def lengths(tree: PrefixTree, assume: Assumptions) -> list[int]:
+    """Measure every prefix as it is billed: without thinking that the service drops."""
+    if assume.thinking_check != "drop":
+        return tree.tokens
+    gone = misplaced(tree)
+    measured = list(tree.tokens)
+    for node, above in enumerate(tree.parent):
+        if above >= 0:
+            dropped = gone[node] and tree.kind[tree.block[node]] in _THINKING
+            own = 0 if dropped else tree.tokens[node] - tree.tokens[above]
+            measured[node] = measured[above] + own
+    return measured
 
 
 class SimulatedCache:
@@ -387,22 +401,11 @@ class SimulatedCache:
         positions(self.tree, self.assume, self._runs, collapse=True)
         if self.assume.thinking_check != "ignore":
             self._misplaced = misplaced(self.tree)
-        if self.assume.thinking_check == "drop":
-            self._tokens = self._without_misplaced()
+            self._tokens = lengths(self.tree, self.assume)
         more = len(self._flat) * self._width - len(self._dead)
         self._ready.extend([0.0] * more)
         self._dead.extend([_NEVER] * more)
         self._lives.extend([0.0] * more)
-
-    def _without_misplaced(self) -> list[int]:
-        """Measure every prefix without the thinking that the service drops from it."""
-        tree, lengths = self.tree, list(self.tree.tokens)
-        for node, above in enumerate(tree.parent):
-            if above >= 0:
-                dropped = self._misplaced[node] and tree.kind[tree.block[node]] in _THINKING
-                own = 0 if dropped else tree.tokens[node] - tree.tokens[above]
-                lengths[node] = lengths[above] + own
-        return lengths
 
     def check(self) -> None:
         """Assert what always holds; called after each step of stress tests."""

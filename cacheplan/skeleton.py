@@ -9,20 +9,23 @@ The joints are cut into lines (heavy paths), so that a prompt is the beginnings 
 lines. A call touches each of these as a whole, which leaves the touched part in few
 pieces; so work over a whole workload is near linear in its calls, where going through
 each prompt would be quadratic in the turns of a conversation. This module knows lengths,
-minimums and prices; it knows nothing of entries.
+minimums and prices, and which calls are billed; it knows nothing of entries.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from cacheplan.prices import Rate, Sheet
+from cacheplan.simulator import lengths as measured
+from cacheplan.simulator import misplaced
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Price", "Skeleton", "prices", "roots"]
+__all__ = ["Price", "Skeleton", "billed", "prices", "roots"]
 
 #: No prefix is this long, so nothing is cacheable where the minimum is unknown.
 _UNREACHABLE = 1 << 62
@@ -44,8 +47,8 @@ class Skeleton:
     """
 
     def __init__(self, workload: Workload, sheet: Sheet, *, fine: bool = False) -> None:
-        tree = workload.tree
-        above, holds = _holders(workload, sheet)
+        lengths = measured(workload.tree, workload.assume)
+        above, holds = _holders(workload, sheet, lengths)
         deepest = [holds[_last(workload, call)] for call in workload.calls]
         joints = _joints(above, deepest)
         if fine:
@@ -54,7 +57,9 @@ class Skeleton:
         #: By joint: its node of the workload's tree. A longer prefix is a larger joint.
         self.nodes = [node for node, kept in enumerate(joints) if kept]
         #: By joint: tokens of the whole prefix.
-        self.tokens = [tree.tokens[node] for node in self.nodes]
+        self.tokens = [lengths[node] for node in self.nodes]
+        #: By call: tokens of the whole prompt.
+        self.prompts = [lengths[call.tip] + call.closing for call in workload]
         number = {node: joint for joint, node in enumerate(self.nodes)}
         number[-1] = -1
         #: By call: the joint that ends what of it an entry can hold, -1 if nothing.
@@ -142,14 +147,29 @@ class Skeleton:
         return [ways[joint] > 1 or first[joint] < ended[joint] for joint in range(joints)]
 
 
+def billed(workload: Workload) -> Workload:
+    """Return the workload without the calls that, however marked, cost and leave nothing."""
+    assume, calls = workload.assume, list(workload)
+    if not assume.failed_calls_write:
+        calls = [call for call in calls if not call.failed]
+    if assume.thinking_check == "reject":
+        refused = misplaced(workload.tree)
+        calls = [call for call in calls if not refused[call.tip]]
+    return workload if len(calls) == len(workload) else replace(workload, calls=calls)
+
+
 def prices(workload: Workload, sheet: Sheet) -> tuple[list[Price], int] | None:
     """Return each call's price in whole units, and how many units make a dollar.
 
     ``None`` where a price is unknown. A call that server tools split into rounds may be
     charged in a higher band than its prompt alone; the lower one is taken. Nor can its
     answers be written for an hour, so there an hour is no dearer than what they can be.
+    A call that failed is not charged.
     """
-    rates = [sheet.rate(call.tariff, call.at, workload.prompt_tokens(call)) for call in workload]
+    lengths = measured(workload.tree, workload.assume)
+    rates = [
+        sheet.rate(call.tariff, call.at, lengths[call.tip] + call.closing) for call in workload
+    ]
     known: dict[int, Rate] = {}
     for rate in rates:
         if rate is None:
@@ -160,7 +180,9 @@ def prices(workload: Workload, sheet: Sheet) -> tuple[list[Price], int] | None:
     whole = {key: _whole(rate, units) for key, rate in known.items()}
     each = [whole[id(rate)] for rate in rates]
     for number, call in enumerate(workload):
-        if call.rounds:
+        if call.failed:
+            each[number] = Price(0, 0, 0, 0)
+        elif call.rounds:
             one = each[number]
             each[number] = one._replace(long=min(one.long, one.short + one.uncached))
     return each, units
@@ -188,7 +210,9 @@ def _last(workload: Workload, call: Call) -> int:
     return max((call.tip, *rounds))
 
 
-def _holders(workload: Workload, sheet: Sheet) -> tuple[list[int], list[int]]:
+def _holders(
+    workload: Workload, sheet: Sheet, lengths: Sequence[int]
+) -> tuple[list[int], list[int]]:
     """Find where entries can stand.
 
     By node: the nearest shorter prefix that can hold one, and the same with the node
@@ -201,7 +225,7 @@ def _holders(workload: Workload, sheet: Sheet) -> tuple[list[int], list[int]]:
     for node, shorter in enumerate(tree.parent):
         if shorter >= 0:
             above[node] = holds[shorter]
-            long = tree.tokens[node] >= floors.get(root[node], _UNREACHABLE)
+            long = lengths[node] >= floors.get(root[node], _UNREACHABLE)
             holds[node] = node if long and not tree.unmarkable[node] else above[node]
     return above, holds
 

@@ -22,7 +22,7 @@ from typing import Final
 from cacheplan.assumptions import Assumptions
 from cacheplan.prompt import Lifetime
 from cacheplan.skeleton import Price, Skeleton
-from cacheplan.sweep import Met, State, last_use, sweep, turns
+from cacheplan.sweep import Met, State, last_use, readable_from, sweep, turns
 from cacheplan.workload import Workload
 
 __all__ = ["applies", "standing"]
@@ -56,7 +56,7 @@ def standing(workload: Workload, skeleton: Skeleton, costs: Sequence[Price]) -> 
                 with_short = only = held
             if since + _SHORT > until - grace:
                 write_short = with_short = held_short
-            is_late = delayed and calls[number].at + calls[number].first_token_after > until
+            is_late = delayed and readable_from(calls[number]) > until
         uncached, short, long, read = costs[number]
         anew = min(short + with_short, long + with_long)
         after = (

@@ -9,13 +9,15 @@ prompts lie, and when a use counts for a lifetime.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cacheplan.prompt import Lifetime
 from cacheplan.skeleton import Skeleton
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Met", "State", "last_use", "sweep", "turns"]
+__all__ = ["Met", "State", "last_use", "readable_from", "sweep", "turns"]
+
+_TICK: Final = 1e-6
 
 #: What tokens of a piece cost from the call on that uses them next, over the least of it.
 State = tuple[int, ...]
@@ -39,6 +41,14 @@ def last_use(call: Call, workload: Workload) -> float:
     if call.rounds and workload.assume.server_tool_marks:
         return call.at + len(call.rounds) * call.first_token_after
     return call.at
+
+
+def readable_from(call: Call) -> float:
+    """Return when what a call writes can be read, if not at once.
+
+    Two moments a microsecond apart are one, as they are to the simulator.
+    """
+    return call.at + call.first_token_after - _TICK
 
 
 def sweep(
