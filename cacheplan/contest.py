@@ -78,10 +78,7 @@ def policies(parted: Parted, sheet: Sheet) -> tuple[Policy, ...]:
         return choose(parted.past or workload, sheet).marker(workload.tree)
 
     def learned(workload: Workload) -> Marker:
-        marker = adaptive(workload, sheet)
-        for call in parted.past or ():
-            marker(call)
-        return marker
+        return adaptive(workload, sheet, parted.past or ())
 
     def foreseen(workload: Workload) -> Marker:
         return hindsight(workload, sheet)

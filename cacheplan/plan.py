@@ -7,7 +7,7 @@ its own. So applying it is a look-up, and it holds for requests never seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Self
@@ -20,7 +20,7 @@ from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.tables import aligned, dollars, html
 from cacheplan.workload import Call
 
-__all__ = ["FORMAT", "Lane", "Plan", "Rule", "longer", "name_of", "within_rules"]
+__all__ = ["FORMAT", "Lane", "Plan", "Rule", "longer", "name_of", "placed", "within_rules"]
 
 #: What a plan file says it is.
 FORMAT: Final = "cacheplan.plan/1"
@@ -30,8 +30,6 @@ _LIFETIMES: Final[Mapping[Any, Lifetime | None]] = {
     "1h": Lifetime.ONE_HOUR,
     None: None,
 }
-#: Stands for "as the lane says", where ``None`` says "no mark".
-_LANE: Final = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +199,9 @@ class _Marker:
         self._tree = tree
         self._places = Places(tree)
         self._lanes: dict[tuple[str, str | None], dict[str, Lifetime]] = {}
-        self._exact: dict[int, Any] = {}
+        #: Prefixes with a lifetime of their own, and those that were looked up.
+        self._exact: dict[int, Lifetime | None] = {}
+        self._looked_up: set[int] = set()
         self._prefixes = plan.prefixes
         #: Prompts sent so far, which say where turns end if nothing else does.
         self._tips: set[int] = set()
@@ -212,16 +212,17 @@ class _Marker:
         rules = self._lanes.get(key)
         if rules is None:
             rules = self._lanes[key] = self._rules(call)
-        found: dict[int, Lifetime] = {}
-        for place, node in self._places.fixed(call.tip):
-            lifetime = rules.get(place)
-            if self._prefixes:
-                lifetime = self._own(node, lifetime)
-            if lifetime is not None:
-                found[node] = lifetime
-        self._mark_tail(call, rules, found)
-        self._tips.add(call.tip)
-        return within_rules(found)
+        fixed = self._places.fixed(call.tip)
+        if self._prefixes:
+            self._look_up(fixed)
+        tip = self._tree.markable(call.tip)
+        before = -1
+        if BEFORE in rules:
+            before = turn_before(self._tree, call.tip, self._tips)
+            self._tips.add(call.tip)
+        if before >= 0 and self._tree.unmarkable[before]:
+            before = -1
+        return placed(rules, fixed, self._exact, (self._places.tail(call.tip), tip), before)
 
     def _rules(self, call: Call) -> dict[str, Lifetime]:
         """Return where calls of this kind are marked."""
@@ -230,29 +231,39 @@ class _Marker:
         rules = lane.rules if lane else ()
         return {rule.place: rule.lifetime for rule in rules if rule.lifetime is not None}
 
-    def _own(self, node: int, lifetime: Lifetime | None) -> Lifetime | None:
-        """Return a prefix's own lifetime where the plan names it, the lane's otherwise."""
-        if node not in self._exact:
-            self._exact[node] = self._prefixes.get(self._tree.key(node).hex(), _LANE)
-        own = self._exact[node]
-        return lifetime if own is _LANE else _LIFETIMES[own]
+    def _look_up(self, fixed: Iterable[tuple[str, int]]) -> None:
+        """Find out which of these prefixes the plan knows by key, each once."""
+        for _, node in fixed:
+            if node not in self._looked_up:
+                self._looked_up.add(node)
+                key = self._tree.key(node).hex()
+                if key in self._prefixes:
+                    self._exact[node] = self._prefixes[key]
 
-    def _mark_tail(
-        self, call: Call, rules: Mapping[str, Lifetime], found: dict[int, Lifetime]
-    ) -> None:
-        """Mark the end of the prompt, and behind it what links it to the last one."""
-        lifetime = rules.get(self._places.tail(call.tip))
-        if lifetime is None:
-            return
-        tree = self._tree
-        tip = tree.markable(call.tip)
-        if tip < 0:
-            return
+
+def placed(
+    rules: Mapping[str, Lifetime | None],
+    fixed: Iterable[tuple[str, int]],
+    own: Mapping[int, Lifetime | None],
+    tail: tuple[str, int],
+    before: int,
+) -> tuple[Breakpoint, ...]:
+    """Place the marks of one call: by place, by prefix where one has its own, at the tail.
+
+    ``tail`` names the tail and the prefix that a mark there would end; ``before`` is where
+    the call before this one ended. Either prefix is -1 where no mark can stand.
+    """
+    found: dict[int, Lifetime] = {}
+    for place, node in fixed:
+        lifetime = own[node] if node in own else rules.get(place)
+        if lifetime is not None:
+            found[node] = lifetime
+    lifetime, tip = rules.get(tail[0]), tail[1]
+    if lifetime is not None and tip >= 0:
         found[tip] = longer(found.get(tip), lifetime)
-        if BEFORE in rules:
-            node = turn_before(tree, call.tip, self._tips)
-            if node >= 0 and not tree.unmarkable[node]:
-                found[node] = longer(found.get(node), lifetime)
+        if before >= 0 and rules.get(BEFORE) is not None:
+            found[before] = longer(found.get(before), lifetime)
+    return within_rules(found)
 
 
 def longer(one: Lifetime | None, other: Lifetime) -> Lifetime:

@@ -1,0 +1,136 @@
+"""How soon prefixes are used again, place by place: what the calls say of marks.
+
+A mark can matter only at a place where prompts part from what was sent before, or at the
+end of one that another call continues. What is measured here proposes; whether it pays is
+for the simulator to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from cacheplan.facts import LOOKBACK
+from cacheplan.lanes import LaneKey
+from cacheplan.places import BEFORE, TAIL_TALK, TAIL_TOOL, is_tail
+from cacheplan.prefixes import PrefixTree
+from cacheplan.prompt import Lifetime
+from cacheplan.trials import Prices, Trial
+
+__all__ = ["Gaps", "Reuse", "by_gaps"]
+
+_SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
+
+#: Fixed places tried per lane, beside the tails: four slots less one for the tail.
+FIXED: Final = 3
+
+
+@dataclass(slots=True)
+class Reuse:
+    """How soon the prefixes at one place of one lane were used again."""
+
+    uses: int = 0
+    within_5m: int = 0
+    within_1h: int = 0
+    tokens: int = 0
+    #: Prompt tokens at stake here: of calls that read up to this place and no farther.
+    stake: int = 0
+
+    def book(self, gap: float, tokens: int) -> None:
+        """Book one use, so long after the one before it."""
+        self.uses += 1
+        self.tokens += tokens
+        self.within_5m += gap <= _SHORT.seconds
+        self.within_1h += gap <= _LONG.seconds
+
+    def said(self) -> str:
+        """Say it in a sentence."""
+        if not self.uses:
+            return "never used again"
+        short, long = self.within_5m / self.uses, self.within_1h / self.uses
+        return (
+            f"{self.tokens // self.uses:,} tokens, used {self.uses:,} times:"
+            f" {short:.0%} within 5 minutes, {long:.0%} within the hour"
+        )
+
+
+class Gaps:
+    """The reuse seen in some calls, by lane and place."""
+
+    def __init__(self, tree: PrefixTree, trials: Sequence[Trial]) -> None:
+        self._tree = tree
+        self._reuse: dict[tuple[LaneKey, str], Reuse] = {}
+        self._look(trials)
+
+    def at(self, lane: LaneKey, place: str) -> Reuse | None:
+        """Return what was seen at a place, ``None`` if no call of the lane has it."""
+        return self._reuse.get((lane, place))
+
+    def places(self, lane: LaneKey) -> list[str]:
+        """Return the places worth trying in a lane, those first on which most hangs."""
+        stakes = [
+            (reuse.stake, place)
+            for (owner, place), reuse in self._reuse.items()
+            if owner == lane and not is_tail(place) and reuse.stake
+        ]
+        fixed = [place for _, place in sorted(stakes, reverse=True)[:FIXED]]
+        before = [BEFORE] if (lane, BEFORE) in self._reuse else []
+        return [*fixed, TAIL_TALK, TAIL_TOOL, *before]
+
+    def _look(self, trials: Sequence[Trial]) -> None:
+        """Measure, place by place, how soon prefixes came back, and what hangs on it."""
+        tree = self._tree
+        last: dict[int, float] = {}
+        tips: dict[int, tuple[float, LaneKey, str]] = {}
+        for trial in trials:
+            self._reuse.setdefault((trial.lane, trial.tail), Reuse())
+            at, parted = trial.call.at, None
+            for place, node in trial.fixed:
+                reuse = self._reuse.setdefault((trial.lane, place), Reuse())
+                gap = at - last.get(node, float("-inf"))
+                reuse.book(gap, tree.tokens[node])
+                if gap <= _LONG.seconds:
+                    parted = (reuse, node)
+                last[node] = at
+            earlier = self._continued(trial, tips)
+            if earlier is None and parted is not None:
+                parted[0].stake += tree.tokens[parted[1]]
+            tips[trial.call.tip] = (at, trial.lane, trial.tail)
+
+    def _continued(
+        self, trial: Trial, tips: Mapping[int, tuple[float, LaneKey, str]]
+    ) -> float | None:
+        """Book the earlier call that this one continues, if it does."""
+        tree = self._tree
+        stop = max(tree.system_end[trial.call.tip], tree.tools_end[trial.call.tip])
+        node = trial.call.tip
+        steps = 0
+        while node > stop and tree.parent[node] >= 0:
+            found = tips.get(node)
+            if found is not None:
+                at, lane, place = found
+                reuse = self._reuse.setdefault((lane, place), Reuse())
+                gap = trial.call.at - at
+                reuse.book(gap, tree.tokens[node])
+                if steps >= LOOKBACK:
+                    self._reuse.setdefault((trial.lane, BEFORE), Reuse()).book(
+                        gap, tree.tokens[node]
+                    )
+                return gap
+            node = tree.parent[node]
+            steps += 1
+        return None
+
+
+def by_gaps(used: Sequence[float], prices: Prices) -> Lifetime | None:
+    """Return the lifetime under which a prefix used at these times costs least."""
+    uncached, short, long, read = prices
+    gaps = [later - earlier for earlier, later in pairwise(used)]
+    costs = {
+        None: uncached * len(used),
+        _SHORT: short + sum(read if gap < _SHORT.seconds else short for gap in gaps),
+        _LONG: long + sum(read if gap < _LONG.seconds else long for gap in gaps),
+    }
+    return min(costs, key=lambda lifetime: costs[lifetime])
