@@ -658,11 +658,9 @@ class TestMoreMarks:
     def test_all_calls(
         self, workload: Workload, answers: Switches, lifetime: Lifetime, rng: Random
     ) -> None:
-        """With one lifetime, and where a hit counts for all below it, more marks never read less.
-
-        These are the only ways a mark can do harm: it hides a lifetime, or it keeps a
-        shorter entry from being refreshed or made.
-        """
+        """With one lifetime, and where a hit counts for all below it, more marks never read less."""
+        # These are the only ways a mark can do harm: it hides a lifetime, or it keeps a
+        # shorter entry from being refreshed or made.
         few: Workload = []
         for call in workload:
             chosen = [mark for mark in call.marks if mark.place in markable(call)][:4]
