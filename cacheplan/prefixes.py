@@ -31,8 +31,9 @@ __all__ = ["KEY_TAG", "SETTINGS", "PrefixTree", "Scope"]
 #: Names the algorithm, so that a stored key says how it was made.
 KEY_TAG = b"cacheplan.prefix/1"
 
-#: The kind of the block that stands for a level's settings.
-SETTINGS = "settings"
+#: The kind of the block that stands for a level's settings; no ``type`` of the API's, nor
+#: one that somebody could give a block of their own by accident.
+SETTINGS = "#settings"
 
 _SHIFT = 32
 #: What follows the digest of settings; all there is where nothing is set.

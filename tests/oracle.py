@@ -41,7 +41,7 @@ DATED_FROM = 1e9
 THINKING = ("thinking", "redacted_thinking")
 #: What is set at a level besides its blocks (``tool_choice``, ``speed``, …) belongs to the
 #: content that has to be the same, but is no block of the prompt.
-SETTINGS = "settings"
+SETTINGS = "#settings"
 #: Kinds of which a run of neighbours is one position.
 RUN_KINDS = ("tool_use", "tool_result")
 

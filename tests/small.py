@@ -100,7 +100,7 @@ def marked_places(calls: Workload, name: str, call: Call | None = None) -> list[
     call = call or calls.calls[-1]
     marks = policy(name)(calls)(call)
     tree = calls.tree
-    path = [node for node in tree.path(call.tip) if tree.kind[tree.block[node]] != "settings"]
+    path = [node for node in tree.path(call.tip) if tree.kind[tree.block[node]] != "#settings"]
     seen: dict[Any, int] = {}
     places = {}
     for node in path:

@@ -933,13 +933,13 @@ class TestInvalidation:
             made: list[ToyBlock] = []
             for number, size in enumerate(sizes):
                 if number == level:
-                    made.append(ToyBlock(setting, "settings", number, 0))
+                    made.append(ToyBlock(setting, "#settings", number, 0))
                 made.append(ToyBlock(f"level {number}", "text", number, size))
             return tuple(made)
 
         simulator = Simulator()
         before, after = blocks("before"), blocks("after")
-        marks = tuple(Mark(i, "5m") for i, b in enumerate(before) if b.kind != "settings")
+        marks = tuple(Mark(i, "5m") for i, b in enumerate(before) if b.kind != "#settings")
         simulator.serve(ToyCall(before, marks, 0))
         assert simulator.serve(ToyCall(after, marks, 10)).read == sum(sizes[:level])
         assert simulator.serve(ToyCall(before, marks, 20)).read == sum(sizes)
@@ -947,7 +947,7 @@ class TestInvalidation:
     @given(prompts(1, 19), st.integers(0, 400))
     def test_hidden_tokens(self, blocks: Blocks, hidden: int) -> None:
         """What the service adds unseen with a setting is written and read with its level."""
-        setting = ToyBlock("tools", "settings", 0, hidden)
+        setting = ToyBlock("tools", "#settings", 0, hidden)
         simulator = Simulator()
         size = hidden + sum(block.tokens for block in blocks)
         assert simulator.serve(tail((setting, *blocks), 0)) == (0, size, 0, 0)
@@ -957,7 +957,7 @@ class TestInvalidation:
     def test_setting_is_no_position(self, after: int) -> None:
         """A setting takes up no position of the lookback."""
         tools = prompt(("tool", 1), level=0)
-        settings = tuple(ToyBlock(f"s{i}", "settings", i, 0) for i in (1, 2))
+        settings = tuple(ToyBlock(f"s{i}", "#settings", i, 0) for i in (1, 2))
         simulator = Simulator()
         simulator.serve(tail(tools, 0))
         read = simulator.serve(tail((*tools, *settings, *texts(after)), 10)).read

@@ -66,7 +66,7 @@ def marked(plan: Plan, calls: Workload) -> list[list[tuple[str, str]]]:
 def depth(calls: Workload, node: int) -> int:
     """Count the caller's blocks up to a prefix."""
     tree = calls.tree
-    return sum(tree.kind[tree.block[step]] != "settings" for step in tree.path(node))
+    return sum(tree.kind[tree.block[step]] != "#settings" for step in tree.path(node))
 
 
 def test_each_place_is_found_in_a_body() -> None:

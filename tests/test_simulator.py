@@ -258,7 +258,7 @@ class TestDocumentedNumbers:
         service = Simulator()
         outcomes = []
         for at, effort in enumerate(("high", "high", "low")):
-            blocks = (ToyBlock(effort, "settings", 2, 0), text)
+            blocks = (ToyBlock(effort, "#settings", 2, 0), text)
             outcomes.append(service.serve(ToyCall(blocks, (Mark(1, "5m"),), at * 30)))
         assert outcomes == [(0, 3546, 0, 0), (0, 0, 0, 3546), (0, 3546, 0, 0)]
 
@@ -400,7 +400,7 @@ def spoiled(call: ToyCall, how: str) -> ToyCall:
 def markable(call: ToyCall) -> list[int]:
     """List the blocks of a call that take a mark."""
     blocks = enumerate(call.blocks)
-    return [i for i, b in blocks if b.kind not in (*THINKING, "settings") and not b.refuses]
+    return [i for i, b in blocks if b.kind not in (*THINKING, "#settings") and not b.refuses]
 
 
 class TestLaws:
@@ -658,7 +658,7 @@ class TestMoreMarks:
     def test_all_calls(
         self, workload: Workload, answers: Switches, lifetime: Lifetime, rng: Random
     ) -> None:
-        """With one lifetime, and where a hit counts for all below it, more marks never read less."""
+        """With one lifetime, where a hit counts for all below it, more marks never read less."""
         # These are the only ways a mark can do harm: it hides a lifetime, or it keeps a
         # shorter entry from being refreshed or made.
         few: Workload = []

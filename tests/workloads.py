@@ -186,7 +186,7 @@ def trunk(rng: Random) -> list[ToyBlock]:
     runs = [("tool", 0, rng.randint(0, 4)), ("text", 1, rng.randint(0, 3))]
     runs += [(rng.choice(KINDS), 2, rng.choice((1, 1, 2, 3, 12, 25))) for _ in range(12)]
     if rng.random() < 0.2:
-        runs.insert(rng.choice((0, 1, 2)), ("settings", 0, 1))
+        runs.insert(rng.choice((0, 1, 2)), ("#settings", 0, 1))
     blocks: list[ToyBlock] = []
     for kind, level, length in runs:
         deepest = max([level, *(block.level for block in blocks)])
