@@ -1,18 +1,48 @@
-"""One thing that is wrong with a call or a layout."""
+"""One thing that is wrong with a call or a layout, and what mending it is worth."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
-from cacheplan.prompt import Place
+from cacheplan.edits import Edit
+from cacheplan.prompt import Breakpoint, Place
+from cacheplan.workload import Call
 
-__all__ = ["SEVERITIES", "Finding", "Severity"]
+__all__ = ["SEVERITIES", "Confidence", "Example", "Finding", "Fix", "Remark", "Severity"]
 
 Severity = Literal["error", "warning", "note"]
+Confidence = Literal["high", "medium", "low"]
 
 #: The gravest first: the service refuses the call; money is lost; good to know.
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+#: Gives a call other marks than it was sent with.
+Remark = Callable[[Call], Sequence[Breakpoint]]
+
+
+class Example(NamedTuple):
+    """A call in which it can be seen, with the exact span; text, so redacted when shown."""
+
+    #: The call's number, and its id where it has one.
+    call: int
+    id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """What would mend it."""
+
+    #: True where the model reads the same text in the same order.
+    safe: bool
+    #: What to do, in a sentence; where it is not safe, what the model would see instead.
+    what: str
+    #: How prompts change, and how marks do; the saving is simulated with these.
+    edit: Edit | None = None
+    remark: Remark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,15 +52,28 @@ class Finding:
     rule: str
     severity: Severity
     message: str
+    code: str = ""
+    confidence: Confidence = "high"
     place: Place | None = None
+    #: Which calls: model and label.
+    lane: tuple[str, str | None] | None = None
+    #: How many calls it concerns.
+    calls: int = 0
+    examples: tuple[Example, ...] = ()
+    fix: Fix | None = None
+    #: Dollars on these calls with the fix applied; ``None`` where nobody simulated it, or
+    #: a price is unknown.
+    saving: Decimal | None = None
+    saving_per_day: Decimal | None = None
 
     def __str__(self) -> str:
         """Say it in a line."""
         where = f"{self.place}: " if self.place is not None else ""
-        return f"{self.severity}: {where}{self.message} [{self.rule}]"
+        name = f"{self.code} {self.rule}".strip()
+        return f"{self.severity}: {where}{self.message} [{name}]"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the shape that ``check --format json`` prints."""
+        """Return the shape that ``--format json`` prints."""
         place = None
         if self.place is not None:
             place = {
@@ -40,8 +83,18 @@ class Finding:
                 "inner": self.place.inner,
             }
         return {
+            "code": self.code,
             "rule": self.rule,
             "severity": self.severity,
-            "message": self.message,
+            "confidence": self.confidence,
             "place": place,
+            "calls": self.calls,
+            "message": self.message,
+            "saving_usd": _number(self.saving),
+            "saving_usd_per_day": _number(self.saving_per_day),
+            "fix": None if self.fix is None else {"safe": self.fix.safe, "what": self.fix.what},
         }
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)

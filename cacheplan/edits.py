@@ -1,0 +1,172 @@
+"""Edits of prompts, made on the tree: what calls would cost if their prompts were so.
+
+An edit says what becomes of a head (tools and system) and of single blocks; everything
+else of a prompt is hung under the new head as it was. Each head and each prefix is edited
+once, however many calls have it, so an edit costs as much as the tree is large.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from cacheplan.canonical import canonical, digest
+from cacheplan.prefixes import SETTINGS, PrefixTree
+from cacheplan.prompt import Block, Breakpoint, Level
+from cacheplan.workload import Call, Workload
+
+__all__ = ["Edit", "Heads", "Unit", "edited", "worded"]
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """One block of a prompt, on its way into another."""
+
+    level: Level
+    kind: str
+    digest: bytes
+    length: int
+    role: str = ""
+    refuses: str = ""
+    #: Which block of the old prompt it comes from, counted from the start of the head.
+    source: int = -1
+
+
+#: Returns the new head of a call, and what is moved behind the last message.
+Heads = Callable[[Sequence[Unit]], tuple[Sequence[Unit], Sequence[Unit]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What to do to every prompt."""
+
+    #: Returns the new head of a call (settings included), and what is moved behind the
+    #: last message of each call; ``None`` leaves heads alone.
+    head: Heads | None = None
+    #: Returns what stands in a block's place; ``None`` leaves blocks alone.
+    block: Callable[[Unit], Unit] | None = None
+
+
+def worded(
+    unit: Unit, text: str, length: int, *, level: Level | None = None, role: str | None = None
+) -> Unit:
+    """Return a block that says something else: the same words are the same block."""
+    here, who = unit.level if level is None else level, unit.role if role is None else role
+    form = canonical({"type": "text", "text": text}, here, who)
+    return msgspec.structs.replace(
+        unit, digest=digest(form), length=length, level=here, role=who, kind="text"
+    )
+
+
+def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
+    """Return the workload with its prompts edited, one edit after another."""
+    for edit in edits:
+        workload = _Rewrite(workload, edit).workload()
+    return workload
+
+
+class _Rewrite:
+    """One edit of one workload, into a tree of its own."""
+
+    def __init__(self, workload: Workload, edit: Edit) -> None:
+        self._workload = workload
+        self._old = workload.tree
+        self._new = PrefixTree()
+        self._edit = edit
+        #: By old prefix: the new one that ends with what became of its last block.
+        self._becomes: dict[int, int] = {}
+        #: By the end of an old head: what moves behind the messages of its calls.
+        self._moved: dict[int, Sequence[Unit]] = {}
+
+    def workload(self) -> Workload:
+        """Rewrite every call."""
+        for scope, root in self._old.roots.items():
+            self._becomes[root] = self._new.root(scope)
+        calls = [self._call(call) for call in self._workload]
+        self._new.measure()
+        return replace(self._workload, tree=self._new, calls=calls)
+
+    def _call(self, call: Call) -> Call:
+        """Rewrite one call: its prompt, and where its marks stand."""
+        head = max(self._old.system_end[call.tip], self._old.tools_end[call.tip])
+        if head >= 0:
+            self._head(head)
+        tip = self._node(call.tip)
+        for unit in self._moved.get(head, ()):
+            tip = self._add(tip, unit)
+        marks: dict[int, Breakpoint] = {}
+        for node, lifetime in call.marks:
+            at = self._new.markable(self._node(node))
+            if at >= 0:
+                marks.setdefault(at, Breakpoint(at, lifetime))
+        rounds = tuple(self._node(node) for node in call.rounds)
+        return msgspec.structs.replace(
+            call, tip=tip, marks=tuple(sorted(marks.values())), rounds=rounds, refused=None
+        )
+
+    def _head(self, end: int) -> None:
+        """Rewrite one head, once."""
+        if end in self._becomes:
+            return
+        path = self._old.path(end)
+        units = [self._unit(node, source) for source, node in enumerate(path)]
+        moved: Sequence[Unit] = ()
+        made: Sequence[Unit] = units
+        if self._edit.head is not None:
+            made, moved = self._edit.head(units)
+        root = self._old.parent[path[0]]
+        node = self._becomes[root]
+        ends: dict[Level, int] = {}
+        by_source: dict[int, int] = {}
+        for unit in made:
+            node = self._add(node, unit)
+            ends[unit.level] = node
+            by_source[unit.source] = node
+        self._moved[end] = moved
+        last = self._becomes[root]
+        for source, old in enumerate(path):
+            level = self._old.level[self._old.block[old]]
+            at_end = old in {self._old.tools_end[end], self._old.system_end[end]}
+            last = ends.get(level, last) if at_end else by_source.get(source, last)
+            self._becomes[old] = last
+        self._becomes[end] = node
+
+    def _node(self, old: int) -> int:
+        """Return what became of a prefix, hanging up whatever was not rewritten."""
+        pending = []
+        while old not in self._becomes:
+            pending.append(old)
+            old = self._old.parent[old]
+        node = self._becomes[old]
+        for below in reversed(pending):
+            node = self._becomes[below] = self._add(node, self._unit(below, -1))
+        return node
+
+    def _unit(self, node: int, source: int) -> Unit:
+        """Return the last block of an old prefix, as the edit would have it."""
+        old, block = self._old, self._old.block[node]
+        unit = Unit(
+            level=old.level[block],
+            kind=old.kind[block],
+            digest=old.digest[block],
+            length=old.tokens[node] - old.tokens[old.parent[node]],
+            role=old.role[block],
+            refuses=old.refuses[block],
+            source=source,
+        )
+        if self._edit.block is not None and unit.kind != SETTINGS:
+            unit = self._edit.block(unit)
+        return unit
+
+    def _add(self, node: int, unit: Unit) -> int:
+        """Go one block further in the new tree."""
+        block = Block(
+            level=unit.level,
+            kind=unit.kind,
+            role=unit.role,
+            digest=unit.digest,
+            tokens=unit.length,
+            refuses=unit.refuses,
+        )
+        return self._new.child(node, self._new.intern(block, unit.length))

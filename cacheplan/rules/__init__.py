@@ -1,0 +1,15 @@
+"""One module a rule: ``CODE``, ``SEVERITY`` and ``check(subject)``.
+
+A rule's docstring is its page: what, why in money, fails, passes, remedy.
+
+The list is written by hand, in the order of the codes, so that it can be read at once.
+"""
+
+from __future__ import annotations
+
+from cacheplan.rules import volatile_span
+
+__all__ = ["RULES"]
+
+#: Every rule.
+RULES = (volatile_span,)

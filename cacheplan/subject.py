@@ -1,0 +1,114 @@
+"""What a rule looks at: calls, what they continue, and what stands where.
+
+Rules compare what stands at the same place in calls of one kind. The workload says who
+shares what; the text of each block is kept here once, by digest, as long as the review
+runs. In the digest form there is no text, and rules that need it have nothing to say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from cacheplan.facts import Model
+from cacheplan.lanes import LaneKey, kind_of
+from cacheplan.prefixes import SETTINGS
+from cacheplan.prices import Sheet
+from cacheplan.prompt import Block, Level
+from cacheplan.tokens import Count, TokenCounter
+from cacheplan.workload import Call, Workload
+
+__all__ = ["Remembering", "Subject"]
+
+
+class Remembering:
+    """A counter that also keeps the text of every block it counts, once each."""
+
+    def __init__(self, counter: TokenCounter) -> None:
+        self.name = counter.name
+        self._counter = counter
+        #: By digest: the block as its caller wrote it.
+        self.bodies: dict[bytes, Mapping[str, Any]] = {}
+
+    def count(self, blocks: Sequence[Block], model: Model | None) -> list[Count]:
+        """Keep the blocks, and have them counted."""
+        for block in blocks:
+            self.bodies[block.digest] = block.body
+        return self._counter.count(blocks, model)
+
+
+class Subject:
+    """A workload as rules see it."""
+
+    def __init__(
+        self, workload: Workload, sheet: Sheet, bodies: Mapping[bytes, Mapping[str, Any]]
+    ) -> None:
+        self.workload = workload
+        self.tree = workload.tree
+        self.sheet = sheet
+        self._bodies = bodies
+
+    def body(self, node: int) -> Mapping[str, Any] | None:
+        """Return the block that ends a prefix, ``None`` where its text is not known."""
+        return self._bodies.get(self.tree.digest[self.tree.block[node]])
+
+    def text(self, node: int) -> str | None:
+        """Return a block as text: its own, or its JSON in the order it was sent."""
+        body = self.body(node)
+        if body is None:
+            return None
+        text = body.get("text")
+        return text if isinstance(text, str) else json.dumps(body, ensure_ascii=False)
+
+    def length(self, node: int) -> int:
+        """Return the tokens of the block that ends a prefix."""
+        return self.tree.tokens[node] - self.tree.tokens[self.tree.parent[node]]
+
+    @cached_property
+    def lanes(self) -> dict[LaneKey, list[Call]]:
+        """The calls by kind: model and label."""
+        lanes: dict[LaneKey, list[Call]] = {}
+        for call in self.workload:
+            lanes.setdefault(kind_of(call), []).append(call)
+        return lanes
+
+    @cached_property
+    def continued(self) -> dict[int, Call]:
+        """By number of a call: the earlier call whose whole prompt it repeats."""
+        sent: dict[int, Call] = {}
+        found: dict[int, Call] = {}
+        for call in self.workload:
+            stop = max(self.tree.system_end[call.tip], self.tree.tools_end[call.tip])
+            for node in self.tree.upward(call.tip):
+                if node <= stop:
+                    break
+                if node in sent:
+                    found[call.number] = sent[node]
+                    break
+            sent[call.tip] = call
+        return found
+
+    def head(self, call: Call) -> tuple[int, ...]:
+        """Return the prefixes that end with a tool or system block, in order."""
+        end = max(self.tree.system_end[call.tip], self.tree.tools_end[call.tip])
+        return self._heads(end)
+
+    def _heads(self, end: int) -> tuple[int, ...]:
+        """Return the caller's own blocks up to the end of a head, each head once."""
+        known = self.__dict__.setdefault("_known_heads", {-1: ()})
+        if end not in known:
+            nodes = self.tree.path(end)
+            known[end] = tuple(n for n in nodes if self.tree.kind[self.tree.block[n]] != SETTINGS)
+        found: tuple[int, ...] = known[end]
+        return found
+
+    def messages(self, call: Call) -> Iterator[int]:
+        """Yield the prefixes that end with a block of the messages, the longest first."""
+        for node in self.tree.upward(call.tip):
+            block = self.tree.block[node]
+            if self.tree.level[block] is not Level.MESSAGES:
+                return
+            if self.tree.kind[block] != SETTINGS:
+                yield node
