@@ -7,10 +7,19 @@ a hint, since a date may well be part of a fixed example.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["PATTERNS", "Match", "first_difference", "name_at", "shape", "volatile"]
+__all__ = [
+    "PATTERNS",
+    "Match",
+    "Variation",
+    "first_difference",
+    "name_at",
+    "shape",
+    "variation",
+    "volatile",
+]
 
 #: By name, the most telling first: at one place the first that matches names it.
 PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
@@ -72,6 +81,79 @@ def name_at(text: str, offset: int) -> Match | None:
             if found.start() <= offset <= found.end():
                 return Match(name, found.start(), found.end())
     return None
+
+
+#: Two texts with less in common than this share are two texts, not one with a span.
+_ALIKE: Final = 0.8
+#: Any named stretch; where several begin at one place, the most telling.
+_ANY: Final = re.compile(
+    "|".join(
+        f"(?{'i' if pattern.flags & re.IGNORECASE else ''}:{pattern.pattern})"
+        for _, pattern in PATTERNS
+    )
+)
+
+
+class Variation(NamedTuple):
+    """What several texts have in common, and what each has of its own."""
+
+    #: The first offset at which any two of them differ.
+    start: int
+    #: What the difference looks like; empty where it has no name.
+    name: str
+    #: By text: what is left without what varies, and what varies.
+    parts: tuple[tuple[str, str], ...]
+
+    def made_anew(self, uses: int) -> bool:
+        """Say if this is made for each use; a few unnamed variants that stay are not."""
+        versions = len(self.parts)
+        telling = self.name not in {"", "number"}
+        return telling or (versions > 2 and versions * 2 > uses)  # noqa: PLR2004 -- two may be a change of mind
+
+
+def variation(texts: Sequence[str]) -> Variation | None:
+    """Compare texts that may be one text with something that varies in it.
+
+    Either one stretch differs and the rest is most of each text, or several do and all
+    of them look alike; otherwise these are different texts, and nothing is returned.
+
+    >>> variation(["It is 10:15 now.", "It is 11:15 now."]).parts[0]
+    ('It is  now.', '10:15')
+    """
+    first, *others = texts
+    if not others or any(other == first for other in others):
+        return None
+    start = min(first_difference(first, other) for other in others)
+    found = name_at(first, start)
+    name = found.name if found else ""
+    alike = _alike(texts)
+    if alike is not None:
+        return Variation(start, name, alike)
+    end = min(first_difference(first[::-1], other[::-1]) for other in others)
+    shortest = min(map(len, texts))
+    end = min(end, shortest - start)
+    if start + end < _ALIKE * shortest:
+        return None
+    cut = [
+        (text[:start] + text[len(text) - end :], text[start : len(text) - end]) for text in texts
+    ]
+    return Variation(start, name, tuple(cut))
+
+
+def _alike(texts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
+    """Part texts that are equal but for named stretches, of which some differ."""
+    frames = [_ANY.split(text) for text in texts]
+    if any(frame != frames[0] for frame in frames):
+        return None
+    rows = [_ANY.findall(text) for text in texts]
+    varies = [len(set(column)) > 1 for column in zip(*rows, strict=True)]
+    parts = []
+    for frame, row in zip(frames, rows, strict=True):
+        kept = ["" if moves else value for value, moves in zip(row, varies, strict=True)]
+        stable = "".join(text + value for text, value in zip(frame, [*kept, ""], strict=True))
+        moved = " ".join(value for value, moves in zip(row, varies, strict=True) if moves)
+        parts.append((stable, moved))
+    return tuple(parts)
 
 
 def volatile(text: str) -> Iterator[Match]:

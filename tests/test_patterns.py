@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheplan.patterns import PATTERNS, first_difference, name_at, shape, volatile
+from cacheplan.patterns import (
+    PATTERNS,
+    first_difference,
+    name_at,
+    shape,
+    variation,
+    volatile,
+)
 
 #: One example of each name, as it stands in prompts.
 EXAMPLES = {
@@ -136,3 +143,50 @@ class TestShape:
     def test_punctuation_stays(self) -> None:
         """Spaces, signs and line ends are the shape."""
         assert shape("Ärger: 10:30!\n{x_1}") == "aaaaa: 99:99!\n{a_9}"
+
+
+class TestVariation:
+    """Several texts are one text in which something varies, or they are not."""
+
+    def test_several_named_stretches(self) -> None:
+        """Whatever differs under one name in every text is taken out; the rest stays."""
+        middle = "Answer in 3 lines. " * 5
+        texts = [f"It is {hour}:30. {middle}{hour} open" for hour in (10, 11)]
+        found = variation(texts)
+        assert found is not None
+        assert (found.start, found.name) == (7, "time")
+        assert found.parts == tuple((f"It is . {middle} open", f"{h}:30 {h}") for h in (10, 11))
+
+    def test_one_unnamed_stretch(self) -> None:
+        """A stretch without a name is one span, if most of the text is not in it."""
+        found = variation([f"You work for {who}. {'Be kind. ' * 9}" for who in ("Ann", "Bo")])
+        assert found is not None
+        assert found.name == ""
+        assert [own for _, own in found.parts] == ["Ann", "Bo"]
+        assert len({rest for rest, _ in found.parts}) == 1
+
+    @pytest.mark.parametrize(
+        "texts", [["same", "same"], ["one"], ["Write a poem.", "Sum these figures up."]]
+    )
+    def test_different_texts_and_equal_ones(self, texts: list[str]) -> None:
+        """Equal texts do not vary, nor do texts that have little in common."""
+        assert variation(texts) is None
+
+    def test_made_anew(self) -> None:
+        """A time is made for each use; an unnamed span only if it rarely comes back."""
+        times = variation(["It is 10:15 now.", "It is 11:15 now."])
+        names = variation([f"You work for {who}. {'Be kind. ' * 9}" for who in ("A", "B", "C")])
+        assert times is not None
+        assert names is not None
+        assert times.made_anew(100)
+        assert names.made_anew(5)
+        assert not names.made_anew(6)
+
+    @given(st.text(max_size=30), st.text(max_size=30))
+    def test_nothing_is_lost(self, one: str, two: str) -> None:
+        """What stays and what varies are together as long as the text was."""
+        found = variation([one, two])
+        if found is not None:
+            for text, (rest, own) in zip((one, two), found.parts, strict=True):
+                assert len(text) <= len(rest) + len(own)
+            assert len({rest for rest, _ in found.parts}) == 1
