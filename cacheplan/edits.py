@@ -7,8 +7,9 @@ once, however many calls have it, so an edit costs as much as the tree is large.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,7 +18,7 @@ from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Edit", "Heads", "Unit", "edited", "worded"]
+__all__ = ["Edit", "Heads", "Sequel", "Unit", "edited", "worded"]
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,19 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
 Heads = Callable[[Sequence[Unit]], tuple[Sequence[Unit], Sequence[Unit]]]
 
 
+class Sequel(NamedTuple):
+    """A prompt that goes on where an earlier call's ends."""
+
+    #: Number of the earlier call; its prompt is taken as edited.
+    call: int
+    #: What follows, as the prefixes that end with it: each is one block.
+    nodes: Sequence[int]
+
+
+#: Returns, by number of a call, what its prompt is made of instead; others stay.
+Sequels = Callable[[Workload], Mapping[int, Sequel]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
     """What to do to every prompt."""
@@ -46,6 +60,10 @@ class Edit:
     head: Heads | None = None
     #: Returns what stands in a block's place; ``None`` leaves blocks alone.
     block: Callable[[Unit], Unit] | None = None
+    #: Returns which calls go on from another's prompt than they did.
+    sequels: Sequels | None = None
+    #: By number of a call: when it starts instead.
+    times: Mapping[int, float] = field(default_factory=dict)
 
 
 def worded(
@@ -78,12 +96,17 @@ class _Rewrite:
         self._becomes: dict[int, int] = {}
         #: By the end of an old head: what moves behind the messages of its calls.
         self._moved: dict[int, Sequence[Unit]] = {}
+        self._sequels = edit.sequels(workload) if edit.sequels is not None else {}
+        #: By number of a call: its new prompt.
+        self._tips: dict[int, int] = {}
 
     def workload(self) -> Workload:
         """Rewrite every call."""
         for scope, root in self._old.roots.items():
             self._becomes[root] = self._new.root(scope)
         calls = [self._call(call) for call in self._workload]
+        if self._edit.times:
+            calls.sort(key=lambda call: call.at)
         self._new.measure()
         return replace(self._workload, tree=self._new, calls=calls)
 
@@ -92,18 +115,46 @@ class _Rewrite:
         head = max(self._old.system_end[call.tip], self._old.tools_end[call.tip])
         if head >= 0:
             self._head(head)
-        tip = self._node(call.tip)
+        became, tip = self._prompt(call)
         for unit in self._moved.get(head, ()):
             tip = self._add(tip, unit)
+        self._tips[call.number] = tip
         marks: dict[int, Breakpoint] = {}
         for node, lifetime in call.marks:
-            at = self._new.markable(self._node(node))
+            at = self._new.markable(became(node))
             if at >= 0:
                 marks.setdefault(at, Breakpoint(at, lifetime))
-        rounds = tuple(self._node(node) for node in call.rounds)
         return msgspec.structs.replace(
-            call, tip=tip, marks=tuple(sorted(marks.values())), rounds=rounds, refused=None
+            call,
+            at=self._edit.times.get(call.number, call.at),
+            tip=tip,
+            marks=tuple(sorted(marks.values())),
+            rounds=tuple(became(node) for node in call.rounds),
+            refused=None,
         )
+
+    def _prompt(self, call: Call) -> tuple[Callable[[int], int], int]:
+        """Return what becomes of the prefixes of a call, and its new prompt."""
+        sequel = self._sequels.get(call.number)
+        if sequel is None:
+            return self._node, self._node(call.tip)
+        start = tip = self._tips[sequel.call]
+        own: dict[int, int] = {}
+        for node in sequel.nodes:
+            tip = own[node] = self._add(tip, self._unit(node, -1))
+        own[call.tip] = tip
+
+        def became(node: int) -> int:
+            """Return the new prefix; what the earlier call brings along ends with it."""
+            if node in own:
+                return own[node]
+            if node < call.tip:
+                return start
+            above = became(self._old.parent[node])
+            own[node] = self._add(above, self._unit(node, -1))
+            return own[node]
+
+        return became, tip
 
     def _head(self, end: int) -> None:
         """Rewrite one head, once."""
