@@ -7,9 +7,9 @@ The list is written by hand, in the order of the codes, so that it can be read a
 
 from __future__ import annotations
 
-from cacheplan.rules import volatile_span
+from cacheplan.rules import cold_fan_out, volatile_span
 
 __all__ = ["RULES"]
 
 #: Every rule.
-RULES = (volatile_span,)
+RULES = (volatile_span, cold_fan_out)

@@ -1,0 +1,106 @@
+"""Calls start together, and each writes what one could have written for all.
+
+What: a call starts before the first token of another one that is writing what both begin
+with. An entry can be read only from the first token of the answer that wrote it.
+
+Why: every call of such a fan-out pays for writing the shared prefix, at 1.25 times the
+uncached price, where all but one could read it at a tenth: of twenty calls nineteen pay
+12.5 times as much as they need to.
+
+Fails: ``asyncio.gather`` over twenty questions about one document, none asked before.
+
+Passes: one question first; the others go out once its answer begins to stream.
+
+Remedy: send one call, wait for its first token, then send the rest. If nothing may wait,
+write the prefix shortly before with a call of ``max_tokens: 0``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cacheplan.edits import Edit
+from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.lanes import LaneKey, kind_of
+from cacheplan.orders import Wait, waits
+from cacheplan.prompt import Level
+from cacheplan.rehearsal import Rehearsal, Step
+from cacheplan.subject import Subject
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP201"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Serve the calls as marked, once as they are and once as if nothing had to wait."""
+    rehearsal = Rehearsal(subject.workload, subject.sheet)
+    steps = [Step(call, call.marks) for call in subject.workload]
+    lanes: dict[LaneKey, list[Wait]] = {}
+    for wait in waits(rehearsal, steps):
+        if not _answered(subject, wait):
+            lanes.setdefault(kind_of(steps[wait.step].call), []).append(wait)
+    for lane, late in lanes.items():
+        yield _finding(subject, lane, late, steps)
+
+
+def _answered(subject: Subject, wait: Wait) -> bool:
+    """Tell whether a call repeats the answer that it seems not to have waited for.
+
+    Then it did wait, and the times of the record are too coarse to show it.
+    """
+    tree, calls = subject.tree, subject.workload.calls
+    leader = calls[wait.leader].tip
+    return any(
+        tree.parent[node] == leader and tree.role[tree.block[node]] == "assistant"
+        for node in tree.upward(calls[wait.step].tip)
+    )
+
+
+def _finding(
+    subject: Subject, lane: LaneKey, late: Sequence[Wait], steps: Sequence[Step]
+) -> Finding:
+    """Say how many calls wrote what they could have read, and how long it is."""
+    tokens = max(subject.tree.tokens[wait.node] for wait in late)
+    leaders = len({wait.leader for wait in late})
+    times = {steps[wait.step].call.number: wait.until for wait in late}
+    longest = max(wait.until - steps[wait.step].call.at for wait in late)
+    first = steps[late[0].step].call
+    calls, others = ("calls start", "they") if len(late) > 1 else ("call starts", "it")
+    return Finding(
+        rule="cold-fan-out",
+        code=CODE,
+        severity=SEVERITY,
+        confidence="high",
+        place=None,
+        lane=lane,
+        calls=len(late),
+        message=(
+            f"{len(late):,} {calls} before the first token of another that begins alike"
+            f" ({_times(leaders)}), so {others} cannot read what that one writes"
+            f" (up to {tokens:,} tokens, to the end of {_level(subject, late)})"
+        ),
+        examples=(Example(first.number, first.id, ""),),
+        fix=Fix(
+            safe=True,
+            what=(
+                "send one call, and the others once its answer begins; here none waits longer"
+                f" than {longest:.1f} s, and the model reads the same"
+            ),
+            edit=Edit(times=times),
+        ),
+    )
+
+
+def _times(number: int) -> str:
+    """Say how often."""
+    return "once" if number == 1 else f"{number:,} times"
+
+
+def _level(subject: Subject, late: Sequence[Wait]) -> str:
+    """Name the level at which the longest shared prefix ends."""
+    tree = subject.tree
+    node = max((wait.node for wait in late), key=lambda node: tree.tokens[node])
+    level = tree.level[tree.block[node]]
+    return "a shared history" if level is Level.MESSAGES else f"their {level}"
