@@ -1,7 +1,9 @@
 """A stable block holds a span that changes: everything behind it is written anew.
 
-What: blocks at the same place of the system prompt are equal but for one span, such as a
-date, a time, an id or a counter.
+What: blocks at the same place of the system prompt, or descriptions of the same tool, are
+equal but for a span, such as a date, a time, an id, a counter, a path or the state of a
+repository. A few unnamed variants that come back are not meant: they are prompts of their
+own.
 
 Why: a prefix is read only if it is the same to the last character, so one changed digit
 at the front costs the whole prompt behind it, at the price of a write instead of a read:
@@ -17,11 +19,16 @@ model then reads it at another place, so the fix is not safe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from cacheplan.edits import Edit, Heads, Unit, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
-from cacheplan.patterns import first_difference, name_at
+from cacheplan.lanes import LaneKey
+from cacheplan.patterns import Variation, variation
+from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
 from cacheplan.workload import Call
@@ -31,114 +38,174 @@ __all__ = ["CODE", "SEVERITY", "check"]
 CODE = "CP001"
 SEVERITY: Severity = "warning"
 
-#: Two texts with less in common than this share are two texts, not one with a span.
-ALIKE = 0.8
 #: Texts compared at one place: enough to see what varies, few enough to stay quick.
 COMPARED = 40
+#: Calls a version from which on what varies is a note: one write in so many reads is cheap.
+SLOW = 20
+
+
+class _Slot(NamedTuple):
+    """What is compared: system blocks by number, tools by everything but their description."""
+
+    level: Level
+    number: int
+    rest: str
+
+
+@dataclass(slots=True)
+class _Group:
+    """Versions of one text, in every lane that sends any of them."""
+
+    slot: _Slot
+    #: By lane: its calls.
+    lanes: dict[LaneKey, int]
+    #: By digest of a block: its text, and the first call with it.
+    versions: dict[bytes, tuple[str, Call]]
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare what stands at the same place of the heads of each lane."""
+    groups: dict[bytes, _Group] = {}
     for lane, calls in subject.lanes.items():
-        places: dict[int, dict[int, list[Call]]] = {}
-        for call in calls:
-            for at, node in enumerate(subject.head(call)):
-                block = subject.tree.block[node]
-                if subject.tree.level[block] is Level.SYSTEM:
-                    places.setdefault(at, {}).setdefault(node, []).append(call)
-        for at, nodes in places.items():
-            found = _varying(subject, list(nodes)[:COMPARED])
-            if found is None:
-                continue
-            start, end = found
-            yield _finding(subject, lane, at, nodes, start, end)
-            # What stands behind it differs because of it.
-            break
+        for slot, found_at in _slots(subject, calls).items():
+            for versions, uses in _clusters(found_at):
+                # Lanes that send the same text have one finding, or its price counts twice.
+                known = next((groups[one] for one in versions if one in groups), None)
+                group = known or _Group(slot, {}, {})
+                group.lanes[lane] = group.lanes.get(lane, 0) + uses
+                group.versions |= {one: group.versions.get(one, it) for one, it in versions.items()}
+                groups.update(dict.fromkeys(versions, group))
+    for group in {id(group): group for group in groups.values()}.values():
+        calls_in_all = sum(group.lanes.values())
+        texts = [text for text, _ in group.versions.values()]
+        found = variation(texts[:COMPARED])
+        # As many calls as have the versions that are looked at.
+        uses = calls_in_all * min(len(texts), COMPARED) // len(texts)
+        if found is not None and found.made_anew(uses):
+            yield _finding(subject, group, found, calls_in_all)
 
 
-def _varying(subject: Subject, nodes: Sequence[int]) -> tuple[int, int] | None:
-    """Return how much two or more texts have in common at the start and at the end."""
-    texts = {subject.tree.block[node]: subject.text(node) or "" for node in nodes}
-    kinds = {subject.tree.kind[block] for block in texts}
-    if len(texts) < 2 or kinds != {"text"}:  # noqa: PLR2004 -- one text cannot vary
+#: By digest of a block: its text and the first call with it; and how many have it.
+_Versions = dict[bytes, tuple[str, Call]]
+_Uses = dict[bytes, int]
+
+
+def _slots(subject: Subject, calls: Sequence[Call]) -> dict[_Slot, tuple[_Versions, _Uses]]:
+    """Return the texts that stand at each place, and how many calls have each."""
+    heads: dict[tuple[int, ...], list[Call]] = {}
+    for call in calls:
+        heads.setdefault(subject.head(call), []).append(call)
+    slots: dict[_Slot, tuple[_Versions, _Uses]] = {}
+    tree = subject.tree
+    for head, users in heads.items():
+        seen: dict[Level, int] = {}
+        for node in head:
+            block = tree.block[node]
+            level = tree.level[block]
+            index = seen[level] = seen.get(level, -1) + 1
+            body = subject.body(node)
+            found = None if body is None else _text(body, level, index)
+            if found is not None:
+                versions, uses = slots.setdefault(found[0], ({}, {}))
+                digest = tree.digest[block]
+                versions.setdefault(digest, (found[1], users[0]))
+                uses[digest] = uses.get(digest, 0) + len(users)
+    return slots
+
+
+def _text(body: Mapping[str, object], level: Level, index: int) -> tuple[_Slot, str] | None:
+    """Return where a text is compared, and the text; ``None`` where there is none."""
+    if level is Level.SYSTEM:
+        text = body.get("text")
+        return (_Slot(level, index, ""), text) if isinstance(text, str) else None
+    text = body.get("description")
+    if not isinstance(text, str):
         return None
-    first, *others = texts.values()
-    start = min(first_difference(first, other) for other in others)
-    end = min(first_difference(first[::-1], other[::-1]) for other in others)
-    shortest = min(map(len, texts.values()))
-    end = min(end, shortest - start)
-    return (start, end) if start + end >= ALIKE * shortest else None
+    rest = {key: part for key, part in body.items() if key != "description"}
+    return _Slot(level, 0, json.dumps(rest)), text
 
 
-def _finding(
-    subject: Subject,
-    lane: tuple[str, str | None],
-    at: int,
-    nodes: dict[int, list[Call]],
-    start: int,
-    end: int,
-) -> Finding:
+def _clusters(texts: tuple[_Versions, _Uses]) -> Iterator[tuple[_Versions, int]]:
+    """Part texts into those that are one text but for a span; single ones are left out."""
+    versions, uses = texts
+    clusters: list[_Versions] = []
+    for digest, version in [*versions.items()][:COMPARED]:
+        for cluster in clusters:
+            first, _ = next(iter(cluster.values()))
+            if variation([first, version[0]]) is not None:
+                cluster[digest] = version
+                break
+        else:
+            clusters.append({digest: version})
+    if len(clusters) == 1:
+        # So are, as far as anybody looked, the rest.
+        clusters = [versions]
+    for cluster in clusters:
+        if len(cluster) > 1:
+            yield cluster, sum(uses[digest] for digest in cluster)
+
+
+def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> Finding:
     """Say what varies, and how often."""
-    first, second, *_ = nodes
-    texts = [subject.text(node) or "" for node in (first, second)]
-    named = name_at(texts[0], start)
-    what = f"a {named.name}" if named else "a span"
-    calls = sum(map(len, nodes.values()))
-    place = Place(level=Level.SYSTEM, index=_index(subject, nodes[first][0], at))
+    slot, count = group.slot, len(group.versions)
+    named = found.name not in {"", "number"}
+    what = f"a {found.name}" if found.name else "a span"
+    where = "" if slot.level is Level.SYSTEM else " of the description"
+    shared = f" in {len(group.lanes)} lanes" if len(group.lanes) > 1 else ""
+    versions = [*group.versions.values()]
     return Finding(
         rule="volatile-span",
         code=CODE,
-        severity=SEVERITY,
+        severity="note" if calls > SLOW * count else SEVERITY,
         confidence="high" if named else "medium",
-        place=place,
-        lane=lane,
+        place=_place(subject, group),
+        lane=max(group.lanes, key=lambda lane: group.lanes[lane]),
         calls=calls,
         message=(
-            f"{what} at character {start + 1} differs between calls ({len(nodes)} versions in"
-            f" {calls} calls), so nothing from there on is shared"
+            f"{what} at character {found.start + 1}{where} differs between calls ({count} versions"
+            f" in {calls} calls{shared}), so nothing from there on is shared"
         ),
         examples=tuple(
-            Example(nodes[node][0].number, nodes[node][0].id, text[start : len(text) - end])
-            for node, text in zip((first, second), texts, strict=True)
+            Example(call.number, call.id, own)
+            for (_, call), (_, own) in zip(versions[:2], found.parts, strict=False)
         ),
         fix=Fix(
             safe=False,
             what="move it behind the messages; the model reads it there instead",
-            edit=Edit(head=_mover(_texts(subject, nodes), start, end)),
+            edit=Edit(head=_mover(group)),
         ),
     )
 
 
-def _texts(subject: Subject, nodes: Iterable[int]) -> dict[bytes, str]:
-    """Return texts by the digest of their blocks."""
-    tree = subject.tree
-    return {tree.digest[tree.block[node]]: subject.text(node) or "" for node in nodes}
+def _place(subject: Subject, group: _Group) -> Place:
+    """Return where the first call has it."""
+    digest, (_, call) = next(iter(group.versions.items()))
+    tree, level = subject.tree, group.slot.level
+    blocks = [tree.block[node] for node in subject.head(call)]
+    index = [tree.digest[one] for one in blocks if tree.level[one] is level].index(digest)
+    return Place(level=level, index=index)
 
 
-def _mover(texts: dict[bytes, str], start: int, end: int) -> Heads:
+def _mover(group: _Group) -> Heads:
     """Return what takes the span out of a block and puts it behind the messages."""
+    texts = [text for text, _ in group.versions.values()]
+    parts: dict[bytes, tuple[str, str]] = {}
 
     def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+        if not parts:
+            found = variation(texts) or variation(texts[:COMPARED])
+            parts.update(zip(group.versions, found.parts if found else (), strict=False))
         kept, moved = [], []
         for unit in units:
-            text = texts.get(unit.digest)
-            if text is None:
+            if unit.digest not in parts or unit.kind == SETTINGS:
                 kept.append(unit)
                 continue
-            share = max(len(text) - start - end, 0) / max(len(text), 1)
-            span = round(unit.length * share)
-            stable = text[:start] + text[len(text) - end :]
-            kept.append(worded(unit, stable, unit.length - span))
-            moved.append(
-                worded(unit, text[start : len(text) - end], span, level=Level.MESSAGES, role="user")
-            )
+            stable, own = parts[unit.digest]
+            # A tool is longer than its description, and stays what it is.
+            whole = len(stable) + len(own) + len(group.slot.rest)
+            span = round(unit.length * len(own) / max(whole, 1))
+            kept.append(worded(unit, group.slot.rest + stable, unit.length - span))
+            moved.append(worded(unit, own, span, level=Level.MESSAGES, role="user"))
         return kept, moved
 
     return head
-
-
-def _index(subject: Subject, call: Call, at: int) -> int:
-    """Return which system block the ``at``-th block of a head is."""
-    tree = subject.tree
-    head = subject.head(call)[:at]
-    return sum(tree.level[tree.block[node]] is Level.SYSTEM for node in head)
