@@ -7,9 +7,21 @@ The list is written by hand, in the order of the codes, so that it can be read a
 
 from __future__ import annotations
 
-from cacheplan.rules import cold_fan_out, volatile_span
+from cacheplan.rules import (
+    cold_fan_out,
+    settings_flip,
+    tool_drift,
+    tools_reordered,
+    volatile_span,
+)
 
 __all__ = ["RULES"]
 
 #: Every rule.
-RULES = (volatile_span, cold_fan_out)
+RULES = (
+    volatile_span,
+    tools_reordered,
+    tool_drift,
+    cold_fan_out,
+    settings_flip,
+)

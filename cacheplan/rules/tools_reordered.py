@@ -1,0 +1,110 @@
+"""The same tools in another order: the prompt differs from its first block on.
+
+What: calls to one model define exactly the same tools, but not always in the same order.
+
+Why: tools come first in the prompt, so another order leaves nothing to read: tools,
+system and messages are written anew, at 12.5 times the price of reading them.
+
+Fails: ``[search, fetch]`` in one call and ``[fetch, search]`` in the next, as it happens
+where tools come out of a set or from servers that answer in any order.
+
+Passes: the same tools sorted by name in every call.
+
+Remedy: sort the tools by name before sending them. The model then reads them in another
+order in some calls, so the fix is not safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cacheplan.edits import Edit, Heads, Unit
+from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.lanes import kind_of
+from cacheplan.prefixes import SETTINGS
+from cacheplan.prompt import Level, Place
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP003"
+SEVERITY: Severity = "warning"
+
+#: Digests of tools, as they stand.
+_Order = tuple[bytes, ...]
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look for sets of tools that stand in more than one order."""
+    sets: dict[tuple[str, tuple[bytes, ...]], dict[_Order, list[Call]]] = {}
+    names: dict[bytes, str] = {}
+    known: dict[int, _Order] = {}
+    for call in subject.workload:
+        end = subject.tree.tools_end[call.tip]
+        if end not in known:
+            known[end] = _order(subject, call, names)
+        order = known[end]
+        if len(order) > 1:
+            # Labels are left out: features that send the same tools could share them.
+            key = kind_of(call)[0], tuple(sorted(order))
+            sets.setdefault(key, {}).setdefault(order, []).append(call)
+    for (_, tools), orders in sets.items():
+        if len(orders) > 1:
+            yield _finding(frozenset(tools), orders, names)
+
+
+def _order(subject: Subject, call: Call, names: dict[bytes, str]) -> _Order:
+    """Return a call's tools as they stand, and note their names."""
+    tree = subject.tree
+    nodes = [node for node in subject.head(call) if tree.level[tree.block[node]] is Level.TOOLS]
+    order = tuple(tree.digest[tree.block[node]] for node in nodes)
+    for digest, node in zip(order, nodes, strict=True):
+        names[digest] = str((subject.body(node) or {}).get("name", ""))
+    return order
+
+
+def _finding(
+    tools: frozenset[bytes], orders: Mapping[_Order, Sequence[Call]], names: Mapping[bytes, str]
+) -> Finding:
+    """Say where the orders part, and how often each comes."""
+    first, second, *_ = orders
+    at = next(at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b)
+    calls = [call for users in orders.values() for call in users]
+    kinds = [kind_of(call) for call in calls]
+    return Finding(
+        rule="tools-reordered",
+        code=CODE,
+        severity=SEVERITY,
+        place=Place(level=Level.TOOLS, index=at),
+        lane=max(dict.fromkeys(kinds), key=kinds.count),
+        calls=len(calls),
+        message=(
+            f"the same {len(tools)} tools stand in {len(orders)} orders in {len(calls)} calls,"
+            " so calls with different orders share nothing"
+        ),
+        examples=tuple(
+            Example(orders[order][0].number, orders[order][0].id, names[order[at]])
+            for order in (first, second)
+        ),
+        fix=Fix(
+            safe=False,
+            what="sort the tools by name; the model reads them in that order in every call",
+            edit=Edit(head=_sorter(tools, names)),
+        ),
+    )
+
+
+def _sorter(tools: frozenset[bytes], names: Mapping[bytes, str]) -> Heads:
+    """Return what sorts these tools, where a head has exactly these."""
+
+    def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+        own = [one for one in units if one.level is Level.TOOLS and one.kind != SETTINGS]
+        if {one.digest for one in own} != tools:
+            return list(units), []
+        own.sort(key=lambda one: (names.get(one.digest, ""), one.digest))
+        at = iter(own)
+        moves = [one.level is Level.TOOLS and one.kind != SETTINGS for one in units]
+        return [next(at) if moved else one for one, moved in zip(units, moves, strict=True)], []
+
+    return head
