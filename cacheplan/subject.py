@@ -16,7 +16,7 @@ from cacheplan.facts import Model
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prices import Sheet
-from cacheplan.prompt import Block, Level
+from cacheplan.prompt import Block, Level, Lifetime
 from cacheplan.tokens import Count, TokenCounter
 from cacheplan.workload import Call, Workload
 
@@ -48,11 +48,12 @@ class Subject:
         self.workload = workload
         self.tree = workload.tree
         self.sheet = sheet
-        self._bodies = bodies
+        #: By digest: every block whose text is known, as its caller wrote it.
+        self.bodies = bodies
 
     def body(self, node: int) -> Mapping[str, Any] | None:
         """Return the block that ends a prefix, ``None`` where its text is not known."""
-        return self._bodies.get(self.tree.digest[self.tree.block[node]])
+        return self.bodies.get(self.tree.digest[self.tree.block[node]])
 
     def text(self, node: int) -> str | None:
         """Return a block as text: its own, or its JSON in the order it was sent."""
@@ -89,6 +90,12 @@ class Subject:
                     break
             sent[call.tip] = call
         return found
+
+    def in_time(self, earlier: Call, later: Call) -> bool:
+        """Tell whether what a call writes still lives; 5 minutes where it has no mark."""
+        lifetimes = [mark.lifetime.seconds for mark in earlier.marks]
+        lives = max(lifetimes, default=Lifetime.FIVE_MINUTES.seconds)
+        return later.at - earlier.at <= lives
 
     def head(self, call: Call) -> tuple[int, ...]:
         """Return the prefixes that end with a tool or system block, in order."""
