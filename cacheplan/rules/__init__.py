@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from cacheplan.rules import (
     cold_fan_out,
+    input_key_order,
     settings_flip,
+    string_or_list,
     tool_drift,
     tools_reordered,
     volatile_span,
@@ -22,6 +24,8 @@ RULES = (
     volatile_span,
     tools_reordered,
     tool_drift,
+    input_key_order,
+    string_or_list,
     cold_fan_out,
     settings_flip,
 )

@@ -1,0 +1,148 @@
+"""A tool's input is replayed with its keys in another order: the turns behind it are lost.
+
+What: one ``tool_use`` block (the same id, the same values) stands in several calls with
+the keys of its input in different orders.
+
+Why: the order of keys is part of what is cached, so from that block on the conversation
+is written again instead of read, at 12.5 times the price.
+
+Fails: ``{"path": ..., "limit": 5}`` as answered, ``{"limit": 5, "path": ...}`` when the
+conversation is sent again, as languages do whose maps have no order.
+
+Passes: the input sent back as it came, or always with sorted keys.
+
+Remedy: keep the answer's JSON as text, or sort the keys the first time it is sent back.
+The model then reads its own call in another order than it wrote it, so the fix is not safe.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from cacheplan.canonical import canonical, digest
+from cacheplan.edits import Edit, Unit
+from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.lanes import kind_of
+from cacheplan.prompt import Level
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP005"
+SEVERITY: Severity = "warning"
+
+#: Kinds whose input is JSON of the model's own.
+_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look for blocks that are equal but for the order of keys."""
+    tree = subject.tree
+    same: dict[str, dict[bytes, Mapping[str, Any]]] = {}
+    seen: set[int] = set()
+    for node in range(len(tree)):
+        block = tree.block[node]
+        if block < 0 or block in seen or tree.kind[block] not in _USES:
+            continue
+        seen.add(block)
+        body = subject.body(node)
+        if body is not None:
+            same.setdefault(json.dumps(body, sort_keys=True), {})[tree.digest[block]] = body
+    orders = {one: bodies for bodies in same.values() if len(bodies) > 1 for one in bodies}
+    if orders:
+        yield from _findings(subject, orders)
+
+
+def _findings(
+    subject: Subject, orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
+) -> Iterator[Finding]:
+    """Yield a finding for each lane with such blocks."""
+    tree = subject.tree
+    #: By prefix: the first block on the way here that stands in several orders.
+    first: list[int] = []
+    for node, above in enumerate(tree.parent):
+        found = first[above] if above >= 0 else -1
+        if found < 0 <= above and tree.digest[tree.block[node]] in orders:
+            found = node
+        first.append(found)
+    lanes: dict[tuple[str, str | None], list[Call]] = {}
+    for call in subject.workload:
+        if first[call.tip] >= 0:
+            lanes.setdefault(kind_of(call), []).append(call)
+    for lane, calls in lanes.items():
+        inside = {
+            tree.digest[tree.block[first[call.tip]]]: (first[call.tip], call)
+            for call in reversed(calls)
+        }
+        if _replayed(inside, orders):
+            yield _finding(subject, lane, calls, inside, orders)
+
+
+def _replayed(
+    inside: Mapping[bytes, object], orders: Mapping[bytes, Mapping[bytes, object]]
+) -> bool:
+    """Say if a lane has several orders of one block; one each is nobody's loss."""
+    return any(sum(other in inside for other in orders[one]) > 1 for one in inside)
+
+
+def _finding(
+    subject: Subject,
+    lane: tuple[str, str | None],
+    calls: list[Call],
+    inside: Mapping[bytes, tuple[int, Call]],
+    orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]],
+) -> Finding:
+    """Say how many blocks were replayed in another order, and show two."""
+    blocks = len({min(orders[one]) for one in inside})
+    one = next(one for one in inside if sum(other in inside for other in orders[one]) > 1)
+    shown = [other for other in orders[one] if other in inside][:2]
+    return Finding(
+        rule="input-key-order",
+        code=CODE,
+        severity=SEVERITY,
+        lane=lane,
+        calls=len(calls),
+        message=(
+            f"the input of a tool call is sent again with its keys in another order ({blocks}"
+            f" conversations' first such blocks, in {len(calls)} calls), so nothing from it on"
+            " is shared"
+        ),
+        examples=tuple(
+            Example(
+                inside[other][1].number,
+                inside[other][1].id,
+                json.dumps(orders[one][other].get("input"), ensure_ascii=False),
+            )
+            for other in shown
+        ),
+        fix=Fix(
+            safe=False,
+            what="send every input back with sorted keys; the model wrote them in another order",
+            edit=Edit(block=_sorter(subject, orders)),
+        ),
+    )
+
+
+def _sorter(
+    subject: Subject, orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
+) -> Callable[[Unit], Unit]:
+    """Return what sorts the keys of these blocks."""
+    becomes: dict[bytes, bytes] = {}
+    form = subject.workload.assume.string_form
+
+    def block(unit: Unit) -> Unit:
+        bodies = orders.get(unit.digest)
+        if bodies is None:
+            return unit
+        if unit.digest not in becomes:
+            body = json.loads(json.dumps(bodies[unit.digest], sort_keys=True))
+            wire = canonical(body, Level.MESSAGES, unit.role, string_form=form)
+            becomes[unit.digest] = digest(wire)
+        return msgspec.structs.replace(unit, digest=becomes[unit.digest])
+
+    return block

@@ -1,0 +1,127 @@
+"""The same text is once a string and once a list of one block.
+
+What: a system prompt, a message or the content of a tool result is a plain string in one
+call and a list with one text block of the same words in another.
+
+Why: the API reference calls the string shorthand for the list, and then this costs
+nothing and is not reported: both are one block. Users have seen misses nevertheless. Under
+``string_form=differs`` everything from that block on is written again.
+
+Fails (only under ``string_form=differs``): ``"content": "Hi"`` as long as the message is
+the newest, ``"content": [{"type": "text", "text": "Hi"}]`` with a mark on it before that.
+
+Passes: one of the two forms from the first call on.
+
+Remedy: send lists everywhere; only they can carry a mark. The model reads the same text
+in the same order, so the fix is safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from cacheplan.canonical import canonical, digest, plain
+from cacheplan.edits import Edit, Unit
+from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.lanes import LaneKey
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP006"
+SEVERITY: Severity = "note"
+
+#: Characters of the text that are shown.
+SHOWN = 60
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look for prefixes that go on with the same words in two forms."""
+    if subject.workload.assume.string_form == "same":
+        return
+    flips = _flips(subject)
+    if not flips:
+        return
+    #: By prefix: the first such block on the way here.
+    first: list[int] = []
+    for node, above in enumerate(subject.tree.parent):
+        found = first[above] if above >= 0 else -1
+        first.append(node if found < 0 and node in flips else found)
+    listed = _Listed(subject)
+    for lane, calls in subject.lanes.items():
+        concerned = {call.number: first[call.tip] for call in calls if first[call.tip] >= 0}
+        forms: dict[int, set[int]] = {}
+        for node in concerned.values():
+            forms.setdefault(flips[node], set()).add(node)
+        if any(len(nodes) > 1 for nodes in forms.values()):
+            yield _finding(subject, lane, calls, concerned, listed.block)
+
+
+class _Listed:
+    """Gives every block the digest that it has as a list."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._bodies = subject.bodies
+        self._known: dict[bytes, bytes] = {}
+
+    def block(self, unit: Unit) -> Unit:
+        """Return a block as a list."""
+        body = self._bodies.get(unit.digest)
+        if body is None:
+            return unit
+        if unit.digest not in self._known:
+            form = canonical(plain(body), unit.level, unit.role, string_form="differs")
+            self._known[unit.digest] = digest(form)
+        return msgspec.structs.replace(unit, digest=self._known[unit.digest])
+
+
+def _flips(subject: Subject) -> dict[int, int]:
+    """Return the prefixes at which equal prompts part for their form alone.
+
+    Each with a number that it shares with its other form.
+    """
+    tree = subject.tree
+    forms: dict[int, bytes] = {}
+    #: By the prefix before, and what its last block says: the prefixes there.
+    twins: dict[tuple[int, bytes], list[int]] = {}
+    for node, above in enumerate(tree.parent):
+        block = tree.block[node]
+        body = subject.body(node) if block >= 0 else None
+        if body is None:
+            continue
+        if block not in forms:
+            forms[block] = digest(canonical(body, tree.level[block], tree.role[block]))
+        twins.setdefault((above, forms[block]), []).append(node)
+    return {node: nodes[0] for nodes in twins.values() if len(nodes) > 1 for node in nodes}
+
+
+def _finding(
+    subject: Subject,
+    lane: LaneKey,
+    calls: list[Call],
+    concerned: Mapping[int, int],
+    block: Callable[[Unit], Unit],
+) -> Finding:
+    """Say how many calls stand behind such a block."""
+    shown = {concerned[call.number]: call for call in reversed(calls) if call.number in concerned}
+    return Finding(
+        rule="string-or-list",
+        code=CODE,
+        severity=SEVERITY,
+        confidence="low",
+        lane=lane,
+        calls=len(concerned),
+        message=(
+            "the same text is sent once as a string and once as a list of one block"
+            f" ({len(concerned)} calls have it); under string_form=differs they share nothing"
+            " from it on"
+        ),
+        examples=tuple(
+            Example(call.number, call.id, (subject.text(node) or "")[:SHOWN])
+            for node, call in [*reversed(shown.items())][:2]
+        ),
+        fix=Fix(safe=True, what="send lists of blocks in every call", edit=Edit(block=block)),
+    )
