@@ -1,8 +1,8 @@
 """What prompt caching would cost for your calls to Claude, before you send one.
 
     calls = cacheplan.read("calls.jsonl")
-    print(cacheplan.compare(calls))
-    print(cacheplan.choose(calls))
+    print(cacheplan.review(calls))
+    plan = cacheplan.choose(calls)
 
 Everything else is in the modules by name: `facts` and `prices` are the tables,
 `simulator` is the service's cache, `policies` are the ways to place marks.
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cacheplan.assumptions import Assumptions
     from cacheplan.errors import CacheplanError
-    from cacheplan.io.door import check, choose, compare, explain, mark, project
+    from cacheplan.io.door import check, choose, compare, explain, mark, project, review
     from cacheplan.io.plans import Plan
     from cacheplan.io.reading import read
     from cacheplan.prices import Sheet
@@ -36,6 +36,7 @@ __all__ = [
     "mark",
     "project",
     "read",
+    "review",
     "unmark",
 ]
 
@@ -55,6 +56,7 @@ _FROM = {
     "mark": "io.door",
     "project": "io.door",
     "read": "io.reading",
+    "review": "io.door",
     "unmark": "wire",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 
-__all__ = ["aligned", "count", "dollars", "html", "percent", "ratio"]
+__all__ = ["aligned", "count", "dollars", "html", "percent", "printable", "ratio"]
 
 
 def aligned(
@@ -47,6 +47,18 @@ def html(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def printable(text: str) -> str:
+    r"""Escape what a terminal would obey instead of show; line breaks stay.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
 
 
 def dollars(amount: Decimal | None) -> str:

@@ -6,9 +6,9 @@ ask about it stands here; how it was read from a file does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -84,6 +84,11 @@ class Workload:
     notes: tuple[str, ...] = ()
     #: The rates behind calls that are planned, which the drawn calls show only roughly.
     expected: tuple[Expected, ...] = ()
+    #: What blocks say, by digest, each once; empty where nobody kept it or it is unknown.
+    #: It decides nothing, so workloads that differ in it alone are equal.
+    texts: Mapping[bytes, Mapping[str, Any]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def __len__(self) -> int:
         """Count the calls."""

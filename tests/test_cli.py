@@ -103,12 +103,13 @@ class TestHelp:
         """The commands are those of the contract, as far as they are there."""
         promised = {
             "compare", "simulate", "check", "explain", "anonymize", "prices", "facts", "demo",
+            "review",
         }  # fmt: skip
         assert promised <= set(COMMANDS)
 
     def test_every_command_that_prices_takes_prices_and_assumptions(self) -> None:
         """``--prices``, ``--assume`` and ``--quiet`` go with every command that simulates."""
-        for name in ("compare", "simulate", "check", "explain", "anonymize", "demo"):
+        for name in ("compare", "simulate", "check", "explain", "anonymize", "review", "demo"):
             options = {option for one in main.commands[name].params for option in one.opts}
             assert {"--prices", "--assume", "--quiet"} <= options, name
 
@@ -431,7 +432,8 @@ class TestTables:
         """The demonstration needs nothing at all, and saves something."""
         result = run("demo --format json")
         assert (result.exit_code, result.stderr) == (0, "")
-        found = {row["name"]: row for row in json.loads(result.stdout)["policies"]}
+        policies = json.loads(result.stdout)["projection"]["policies"]
+        found = {row["name"]: row for row in policies}
         assert found["system-tail"]["ratio_to_uncached"] < 0.7
 
 

@@ -59,6 +59,7 @@ class TestNames:
             "mark",
             "project",
             "read",
+            "review",
             "unmark",
         ]
 

@@ -26,6 +26,9 @@ _INTERRUPTED = 130
 #: The keys of ``facts.PLATFORMS``, which takes longer to import than help may take.
 _PLATFORMS = ("anthropic", "aws", "bedrock", "google", "foundry")
 
+#: The keys of ``showing.REPORTS``: what a review can be written as.
+_REPORTS = ("text", "json")
+
 _Command = Callable[..., Any]
 
 
@@ -179,6 +182,19 @@ def _placing(command: _Command) -> _Command:
     return command
 
 
+def _reviewing(command: _Command) -> _Command:
+    """Add the options that say how a review is shown, and when it fails."""
+    severe = "Exit with 1 at findings of this severity or above, or of this rule."
+    for option in (
+        click.option("--format", "form", type=click.Choice(_REPORTS), default="text"),
+        click.option("-o", "--output", default="-", metavar="FILE", help="Where to write."),
+        click.option("--fail-on", metavar="SEVERITY|CODE", help=severe),
+        click.option("--show-text", is_flag=True, help="Show prompt text instead of its shape."),
+    ):
+        command = option(command)
+    return command
+
+
 def _train(command: _Command) -> _Command:
     """Add the option that parts what is learned from and what is scored."""
     words = "Share of the time to learn from; 0 learns and scores on everything."
@@ -233,17 +249,38 @@ def mark(
 
 
 @main.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@_reviewing
+@_workload
+@_train
+def review(
+    form: str, output: str, fail_on: str | None, show_text: bool, train: float, **options: Any
+) -> None:
+    """What calls share, what breaks it, what to mark, and what that is worth."""
+    from cacheplan.io import showing
+    from cacheplan.io.desk import Desk
+    from cacheplan.report import threshold
+
+    wanted = None if fail_on is None else threshold(fail_on)
+    desk = Desk(**options)
+    found = desk.review(train)
+    showing.review(found, form, output, show=show_text)
+    desk.failing(found, wanted)
+
+
+@main.command()
+@_reviewing
 @_tables
-def demo(form: str, **options: Any) -> None:
-    """Compare every policy on the workload that comes with cacheplan."""
+def demo(form: str, output: str, fail_on: str | None, show_text: bool, **options: Any) -> None:
+    """Review the workload that comes with cacheplan."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk, shipped_example
+    from cacheplan.report import threshold
 
+    wanted = None if fail_on is None else threshold(fail_on)
     desk = Desk(sources=(shipped_example(),), **options)
-    found = desk.compare(0.5)
-    showing.comparison(found, form)
-    desk.leave(found.unpriced, found.unmeasured)
+    found = desk.review(0.5)
+    showing.review(found, form, output, show=show_text)
+    desk.failing(found, wanted)
 
 
 @main.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,15 +31,18 @@ from cacheplan.io.writing import write_lines, write_text
 from cacheplan.marking import baseline, mark_body
 from cacheplan.prices import Sheet
 from cacheplan.projection import Served, replay
+from cacheplan.report import Review, failing, review
 from cacheplan.strict_json import value
+from cacheplan.subject import Subject
 from cacheplan.wire import parse
 from cacheplan.workload import Workload
 
 __all__ = ["Desk", "sheet_from", "shipped_example"]
 
 _EXAMPLE = "support_day.jsonl.gz"
-#: The exit code of a body that the service would not take.
-_REFUSED = 1
+#: The exit codes of a body that the service would not take, and of findings that are
+#: grave enough.
+_REFUSED = _FOUND = 1
 
 
 @dataclass(kw_only=True)
@@ -60,7 +64,7 @@ class Desk:
         self.sheet = sheet_from(self.prices_file)
         self.assume = Assumptions.parse(self.assumed)
 
-    def workload(self) -> Workload:
+    def workload(self, *, texts: bool = False) -> Workload:
         """Read the calls, and say what was left out."""
         with watching(quiet=self.quiet) as say:
             found = read(
@@ -69,6 +73,7 @@ class Desk:
                 model=self.model,
                 skip_bad=self.skip_bad,
                 seed=self.seed,
+                texts=texts,
                 watch=bytes_read(say),
             )
         for note in found.notes:
@@ -85,6 +90,22 @@ class Desk:
             return contest(
                 workload, self.sheet, train=train, watch=lambda name: say(f"comparing: {name}")
             )
+
+    def review(self, train: float) -> Review:
+        """Review the calls."""
+        workload = self.workload(texts=True)
+        subject = Subject(workload, self.sheet, workload.texts)
+        with watching(quiet=self.quiet) as say:
+            return review(subject, train=train, watch=say)
+
+    def failing(self, found: Review, wanted: str | None) -> None:
+        """End the command with what was found at or above a threshold, if there is one."""
+        hit = [] if wanted is None else failing(found.findings, wanted)
+        if not hit:
+            self.leave(found.unpriced, found.unmeasured)
+            return
+        self.note(f"findings at or above {wanted}: {len(hit)}")
+        sys.exit(_FOUND)
 
     def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
         """Serve the calls under one policy, or under a plan."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cacheplan import checking, choosing, comparison, contest, explanation, projection
+from cacheplan import checking, choosing, comparison, contest, explanation, projection, report
 from cacheplan import plan as plans
 from cacheplan.assumptions import Assumptions
 from cacheplan.finding import Finding
@@ -18,10 +18,11 @@ from cacheplan.io.plans import Plan
 from cacheplan.marking import mark_body
 from cacheplan.prices import Sheet
 from cacheplan.projection import Marker
+from cacheplan.subject import Subject
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Workload
 
-__all__ = ["bound", "check", "choose", "compare", "explain", "mark", "project"]
+__all__ = ["bound", "check", "choose", "compare", "explain", "mark", "project", "review"]
 
 
 def choose(workload: Workload, *, sheet: Sheet | None = None) -> Plan:
@@ -43,6 +44,12 @@ def project(
     sheet = sheet or Sheet.default()
     name, marker = bound(workload, policy, sheet)
     return projection.project(workload, marker, sheet, name)
+
+
+def review(workload: Workload, *, train: float = 0.5, sheet: Sheet | None = None) -> report.Review:
+    """Say what the calls share, what breaks it, what to mark, and what that is worth."""
+    subject = Subject(workload, sheet or Sheet.default(), workload.texts)
+    return report.review(subject, train=train)
 
 
 def bound(workload: Workload, policy: str | plans.Plan, sheet: Sheet) -> tuple[str, Marker]:

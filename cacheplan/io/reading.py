@@ -17,6 +17,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError, UnsupportedError
 from cacheplan.io.counting import default_counter
 from cacheplan.records import Intake
+from cacheplan.subject import Remembering
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Workload
 
@@ -30,22 +31,26 @@ _AT_ONCE = 1 << 18
 _DAMAGED = "the compressed file is damaged"
 
 
-def read(
+def read(  # noqa: PLR0913 -- each is something that files differ in, and has a default
     *sources: Source,
     counter: TokenCounter | None = None,
     assume: Assumptions | None = None,
     model: str | None = None,
     skip_bad: bool = False,
     seed: int = 0,
+    texts: bool = True,
     watch: Callable[[int], None] | None = None,
 ) -> Workload:
     """Read workload files (``-`` is standard input) as one workload.
 
     ``counter`` measures prompts that state no length; ``model`` stands in for the one
     each call names; ``skip_bad`` leaves out lines that cannot be read and counts them in
-    the workload's notes; ``watch`` hears how many bytes each line has.
+    the workload's notes; ``texts`` keeps what each distinct block says, which a review
+    needs; ``watch`` hears how many bytes each line has.
     """
-    intake = Intake(counter or default_counter(), assume, model=model, seed=seed)
+    counter = counter or default_counter()
+    remembering = Remembering(counter)
+    intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
     skipped = 0
     for source in sources:
         for number, line in lines(source):
@@ -61,6 +66,7 @@ def read(
         workload = intake.workload()
     except InputError as error:
         raise error.at(_names(sources)) from error
+    workload = replace(workload, texts=remembering.bodies)
     note = f"lines that could not be read, skipped: {skipped}"
     if skip_bad:
         workload = replace(workload, notes=(*workload.notes, note))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, Protocol
 
 import click
 
@@ -15,13 +15,25 @@ from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
 from cacheplan.explanation import Explanation
 from cacheplan.finding import Finding
+from cacheplan.io.writing import write_text
 from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
 from cacheplan.projection import Served, unmeasured
+from cacheplan.report import Review
 from cacheplan.tables import aligned, count
 
-__all__ = ["calls", "comparison", "explanation", "facts", "findings", "plan", "prices"]
+__all__ = [
+    "REPORTS",
+    "calls",
+    "comparison",
+    "explanation",
+    "facts",
+    "findings",
+    "plan",
+    "prices",
+    "review",
+]
 
 
 def _json(found: Any) -> None:
@@ -34,6 +46,31 @@ def comparison(found: Comparison, form: str) -> None:
         _json(found.to_json())
     else:
         click.echo(str(found))
+
+
+def review(found: Review, form: str, output: str, *, show: bool) -> None:
+    """Write a review."""
+    write_text(output, REPORTS[form](found, show=show).rstrip("\n") + "\n")
+
+
+def _review_text(found: Review, *, show: bool) -> str:
+    return found.text(show=show)
+
+
+def _review_json(found: Review, *, show: bool) -> str:
+    return json.dumps(found.to_json(show=show), indent=2, ensure_ascii=False)
+
+
+class _Report(Protocol):
+    """Writes a review in one form."""
+
+    def __call__(self, found: Review, /, *, show: bool) -> str:
+        """Return the whole report, with prompt text or with its shape."""
+        ...
+
+
+#: What a review can be written as.
+REPORTS: Final[Mapping[str, _Report]] = {"text": _review_text, "json": _review_json}
 
 
 def plan(

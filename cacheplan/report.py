@@ -1,0 +1,422 @@
+"""A review said: what is paid, what would be, and what to do about it first.
+
+Knows the findings, the policies and the shared prefixes of a workload, and how to put
+them into words. What prompts say is shown only as its shape, unless text is asked for.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from html import escape
+from typing import Any, Final, NamedTuple
+
+from cacheplan.comparison import Comparison
+from cacheplan.contest import contest
+from cacheplan.errors import InputError
+from cacheplan.finding import SEVERITIES, Example, Finding
+from cacheplan.linter import Findings, lint
+from cacheplan.patterns import shape
+from cacheplan.plan import Plan
+from cacheplan.projection import Bill, Projection
+from cacheplan.rules import RULES
+from cacheplan.shared import Shared, shared
+from cacheplan.subject import Subject
+from cacheplan.tables import aligned, count, dollars, html, printable, ratio
+from cacheplan.workload import Workload
+
+__all__ = ["Review", "Step", "Sum", "failing", "lane_of", "redacted", "review", "threshold"]
+
+_DAY: Final = 86_400
+#: Less than an hour says too little about a day.
+_HOUR: Final = 3_600
+#: The width of the text: that of a terminal nobody has made wider.
+WIDTH: Final = 80
+#: What is shown of one example.
+LONGEST: Final = 160
+
+
+class Sum(NamedTuple):
+    """One answer to what prompts cost, in words and dollars."""
+
+    name: str
+    amount: Decimal | None
+    daily: Decimal | None
+    how: str
+
+
+class Step(NamedTuple):
+    """One thing to do, with what it saves; ``None`` where nobody can say."""
+
+    what: str
+    how: str
+    saving: Decimal | None
+    daily: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What is shared, what breaks it, what to mark, and what that is worth."""
+
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    tokens_from: str
+    #: Seconds from the first call to the last.
+    span: float
+    found: Findings
+    comparison: Comparison
+    shared: tuple[Shared, ...]
+    #: What was billed for prompts, where every call says so.
+    billed: Decimal | None
+    #: What was left out, taken on trust, or could not be evaluated, in sentences.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, the dearest first."""
+        return self.found.findings
+
+    @property
+    def plan(self) -> Plan:
+        """Where to mark, and for how long."""
+        return self.found.plan
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Models whose price nobody knows."""
+        return self.found.paid.unpriced
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Models whose minimum nobody knows, so that nothing of theirs was cached."""
+        bills = (
+            self.found.paid,
+            self.found.planned,
+            self.found.mended,
+            *self.comparison.projections,
+        )
+        return tuple(dict.fromkeys(model for bill in bills for model in bill.unmeasured))
+
+    def daily(self, amount: Decimal | None) -> Decimal | None:
+        """Return what an amount is in a day, ``None`` where the calls say too little."""
+        if amount is None or self.span <= _HOUR:
+            return None
+        return amount * _DAY / Decimal(self.span)
+
+    def sums(self) -> list[Sum]:
+        """Return what is paid, and what would be."""
+        rows = [
+            ("you pay", self.found.paid.input_cost, "as the calls are marked"),
+            ("you would pay, marked", self.found.planned.input_cost, "by the plan below"),
+        ]
+        if self.found.mended is not self.found.planned:
+            rows.append(
+                ("and with prompts mended", self.found.mended.input_cost, "as the findings say")
+            )
+        if self.billed is not None:
+            rows.append(("the record says", self.billed, "what was billed"))
+        return [Sum(name, amount, self.daily(amount), how) for name, amount, how in rows]
+
+    def steps(self) -> list[Step]:
+        """Return what to do, in the order of doing it: refusals, the plan, the findings."""
+        first = [one for one in self.findings if one.severity == SEVERITIES[0]]
+        rest = [
+            one
+            for one in self.findings
+            if one.severity != SEVERITIES[0] and (one.saving is None or one.saving > 0)
+        ]
+        return [*map(_step, first), *self._marking(), *map(_step, rest)]
+
+    def _marking(self) -> Iterator[Step]:
+        """Say what other marks are worth, if they are."""
+        paid, planned = self.found.paid.input_cost, self.found.planned.input_cost
+        if paid is None or planned is None:
+            saving = None
+        elif planned < paid:
+            saving = paid - planned
+        else:
+            return
+        how = "cacheplan plan WORKLOAD -o plan.json; marks change nothing the model reads"
+        yield Step("mark as planned", how, saving, self.daily(saving))
+
+    def to_json(self, *, show: bool = False) -> dict[str, Any]:
+        """Return the shape that ``review --format json`` prints."""
+        return {
+            "workload": {
+                "calls": self.calls,
+                "prompt_tokens": self.prompt_tokens,
+                "output_tokens": self.output_tokens,
+                "tokens_from": self.tokens_from,
+                "span_seconds": self.span,
+            },
+            "paid": self._bill_json(self.found.paid),
+            "planned": self._bill_json(self.found.planned),
+            "mended": self._bill_json(self.found.mended),
+            "billed_input_cost_usd": _number(self.billed),
+            "projection": self.comparison.to_json(),
+            "plan": self.plan.to_json(),
+            "shared": [row.to_json() for row in self.shared],
+            "findings": [_finding_json(finding, show=show) for finding in self.findings],
+            "unpriced": list(self.unpriced),
+            "unmeasured": list(self.unmeasured),
+            "notes": list(self.notes),
+        }
+
+    def _bill_json(self, bill: Projection) -> dict[str, Any]:
+        return {
+            "input_cost_usd": _number(bill.input_cost),
+            "input_cost_usd_per_day": _number(self.daily(bill.input_cost)),
+            "cost_usd": _number(bill.cost),
+            "rejected": bill.rejected,
+        }
+
+    def __str__(self) -> str:
+        """Say it on a terminal, without any text of a prompt."""
+        return self.text()
+
+    def text(self, *, show: bool = False) -> str:
+        """Say it on a terminal: the answer on the first screen, the reasons below."""
+        parts = [self._answer()]
+        if self.findings:
+            said = (_said(one, show=show) for one in self.findings)
+            parts.append("\n\n".join(["Findings", *said]))
+        parts += [self._sharing(), f"The plan\n\n{self.plan}", self._policies()]
+        if self.notes:
+            parts.append("\n".join(_wrapped(note, "", "  ") for note in self.notes))
+        return "\n\n".join(printable(part) for part in parts)
+
+    def _answer(self) -> str:
+        """Say what is paid, what would be, and three things to do: one screen."""
+        rows = [(row.name, dollars(row.amount), _a_day(row.daily), row.how) for row in self.sums()]
+        lines = [self.size(), "", aligned(("for prompts", "", "", ""), rows, source=True)]
+        steps = self.steps()
+        if not steps:
+            lines += [
+                "",
+                "There is nothing to do: no other marks cost less, and nothing was found.",
+            ]
+        else:
+            lines += ["", "What to do first:"]
+        for number, step in enumerate(steps[:3], 1):
+            worth = f"saves {dollars(step.saving)}{_a_day(step.daily, ', ')}"
+            lines.append(_wrapped(f"{step.what}: {worth}", f"{number}. ", "   ", most=3))
+            lines.append(_wrapped(step.how, "   ", "   ", most=2))
+        if len(steps) > 3:  # noqa: PLR2004 -- as many as were said
+            lines.append(f"   … and {len(steps) - 3} more below.")
+        return "\n".join(lines)
+
+    def size(self) -> str:
+        """Say how much was looked at."""
+        return (
+            f"{count(self.calls)} calls over {self.span / _HOUR:,.1f} hours:"
+            f" {count(self.prompt_tokens)} prompt tokens ({self.tokens_from})"
+        )
+
+    def _sharing(self) -> str:
+        """Say what calls have in common."""
+        if not self.shared:
+            return "No two calls share a prefix."
+        head = ("up to", "tokens", "calls", "mark", "calls of")
+        rows = [
+            (
+                row.breakpoint,
+                count(row.tokens),
+                count(row.calls),
+                str(row.lifetime or "no"),
+                ", ".join(row.lanes),
+            )
+            for row in self.shared
+        ]
+        table = aligned(head, rows, source=True)
+        return f"What calls share, that with the most to read first\n\n{table}"
+
+    def _policies(self) -> str:
+        """Say how every policy fares."""
+        return f"Every policy on the calls that are scored\n\n{self.comparison}"
+
+    def _repr_html_(self) -> str:
+        """Show it in a notebook; every cell is escaped."""
+        sums = [(row.name, dollars(row.amount), _a_day(row.daily), row.how) for row in self.sums()]
+        steps = [
+            (f"{step.what}: {step.how}", dollars(step.saving), _a_day(step.daily))
+            for step in self.steps()
+        ]
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return (
+            f"<p>{escape(self.size())}</p>"
+            + html(("for prompts", "cost", "a day", ""), sums)
+            + html(("to do", "saves", "a day"), steps)
+            + self.comparison._repr_html_()
+            + notes
+        )
+
+
+def review(
+    subject: Subject, *, train: float = 0.5, watch: Callable[[str], None] | None = None
+) -> Review:
+    """Review a workload; ``watch`` hears what is being done."""
+    watch = watch or _unheard
+    workload = subject.workload
+    watch("running the rules")
+    found = lint(subject)
+    compared = contest(
+        workload, subject.sheet, train=train, watch=lambda name: watch(f"comparing: {name}")
+    )
+    watch("looking at what is shared")
+    made = Review(
+        calls=len(workload),
+        prompt_tokens=sum(workload.prompt_tokens(call) for call in workload),
+        output_tokens=sum(call.output for call in workload),
+        tokens_from=workload.tokens_from,
+        span=workload.span,
+        found=found,
+        comparison=compared,
+        shared=shared(subject, found.plan),
+        billed=_billed(subject),
+    )
+    return replace(made, notes=tuple(_notes(workload, made)))
+
+
+def _unheard(_: str) -> None:
+    """Say nothing."""
+
+
+def _billed(subject: Subject) -> Decimal | None:
+    """Price what was recorded, where every call says what was counted."""
+    bill = Bill(subject.sheet)
+    for call in subject.workload:
+        if call.recorded is None:
+            return None
+        bill.add(call.recorded, call.tariff, call.at)
+    return bill.costs()[1]
+
+
+def _notes(workload: Workload, made: Review) -> Iterator[str]:
+    """Say what could not be evaluated, and what was left out."""
+    planned, marked = (made.comparison[name].input_cost for name in ("planned", "as-marked"))
+    if planned is not None and marked:
+        yield (
+            f"On the calls that are scored, a plan costs {ratio(planned / marked)} of what they"
+            f" cost as marked. {made.comparison.notes[0]}"
+        )
+    if made.unpriced:
+        yield f"No price is known for {', '.join(made.unpriced)}: what it costs is unknown."
+    if made.unmeasured:
+        names = ", ".join(made.unmeasured)
+        yield f"No minimum is known for {names}: nothing of theirs is taken to be cached."
+    if not workload.texts:
+        yield "The calls carry no text, so rules that read text had nothing to say."
+    if made.span <= _HOUR:
+        yield "The calls cover an hour or less, too little to say what a day costs."
+    yield from workload.notes
+
+
+# --- a threshold -----------------------------------------------------------------------
+
+
+def threshold(word: str) -> str:
+    """Return a severity, or the code of a rule, by its code or name."""
+    if word in SEVERITIES:
+        return word
+    codes: dict[str, str] = {rule.CODE: rule.CODE for rule in RULES}
+    names = {rule.__name__.rpartition(".")[2].replace("_", "-"): rule.CODE for rule in RULES}
+    for known in (codes, names):
+        for name, code in known.items():
+            if name.lower() == word.lower():
+                return code
+    known_words = ", ".join((*SEVERITIES, *codes))
+    raise InputError(f'"{word}" is no severity and no rule; there are {known_words}')
+
+
+def failing(findings: Sequence[Finding], wanted: str) -> list[Finding]:
+    """Return the findings at or above a severity, or of a code."""
+    if wanted not in SEVERITIES:
+        return [finding for finding in findings if finding.code == wanted]
+    grave = SEVERITIES[: SEVERITIES.index(wanted) + 1]
+    return [finding for finding in findings if finding.severity in grave]
+
+
+# --- words -----------------------------------------------------------------------------
+
+
+def lane_of(finding: Finding) -> str:
+    """Name the calls that a finding is about."""
+    if finding.lane is None:
+        return ""
+    model, label = finding.lane
+    return " / ".join(filter(None, (label, model)))
+
+
+def redacted(example: Example, *, show: bool) -> str:
+    """Return an example's text as it may be seen: the text, or its shape."""
+    text = example.text if show else shape(example.text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
+    """Return a finding, with examples that say no more than they may."""
+    examples = [
+        {"call": one.call, "id": one.id, "text": redacted(one, show=show)}
+        for one in finding.examples
+    ]
+    lane = None
+    if finding.lane is not None:
+        lane = {"model": finding.lane[0], "label": finding.lane[1]}
+    return {**finding.to_json(), "lane": lane, "examples": examples}
+
+
+def _step(finding: Finding) -> Step:
+    """Say what to do about a finding."""
+    where = ", ".join(
+        part for part in (lane_of(finding), str(finding.place) if finding.place else "") if part
+    )
+    what = f"{where}: {finding.message} ({finding.code} {finding.rule})".removeprefix(": ")
+    how = finding.fix.what if finding.fix is not None else f"see {finding.code} below"
+    return Step(what, how, finding.saving, finding.saving_per_day)
+
+
+def _said(finding: Finding, *, show: bool) -> str:
+    """Say a finding in some lines: what, where, how bad, what it looks like, what to do."""
+    place = f" at {finding.place}" if finding.place is not None else ""
+    lane = f", {lane_of(finding)}" if finding.lane is not None else ""
+    worth = "" if finding.saving is None else f", saves {dollars(finding.saving)}"
+    daily = _a_day(finding.saving_per_day, ", ")
+    lines = [
+        f"{finding.severity} {finding.code} {finding.rule}{place}",
+        _wrapped(
+            f"{count(finding.calls)} calls{lane}{worth}{daily}; confidence {finding.confidence}",
+            "  ",
+            "  ",
+        ),
+        _wrapped(finding.message, "  ", "  "),
+    ]
+    for one in finding.examples:
+        name = one.id or f"call {one.call}"
+        lines.append(_wrapped(f"{name}: {redacted(one, show=show)}", "    ", "      ", most=2))
+    if finding.fix is not None:
+        safe = "safe" if finding.fix.safe else "changes what the model reads"
+        lines.append(_wrapped(f"{finding.fix.what} ({safe})", "  → ", "    "))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, rest: str, most: int | None = None) -> str:
+    """Break text into lines that a terminal can hold."""
+    return textwrap.fill(
+        printable(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        max_lines=most,
+        placeholder=" …",
+    )
+
+
+def _a_day(amount: Decimal | None, before: str = "") -> str:
+    return "" if amount is None else f"{before}{dollars(amount)} a day"
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
