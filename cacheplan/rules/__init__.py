@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cacheplan.rules import (
     cold_fan_out,
+    dead_tools,
     input_key_order,
     settings_flip,
     string_or_list,
@@ -26,6 +27,7 @@ RULES = (
     tool_drift,
     input_key_order,
     string_or_list,
+    dead_tools,
     cold_fan_out,
     settings_flip,
 )
