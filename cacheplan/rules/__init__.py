@@ -10,6 +10,7 @@ from __future__ import annotations
 from cacheplan.rules import (
     cold_fan_out,
     dead_tools,
+    history_rewritten,
     input_key_order,
     settings_flip,
     string_or_list,
@@ -29,5 +30,6 @@ RULES = (
     string_or_list,
     dead_tools,
     cold_fan_out,
+    history_rewritten,
     settings_flip,
 )
