@@ -69,6 +69,9 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
         return finding
     if before.input_cost is None or after.input_cost is None:
         return finding
+    # What is refused costs nothing, so bills of different calls say nothing of a saving.
+    if before.rejected != after.rejected:
+        return finding
     saving = before.input_cost - after.input_cost
     days = subject.workload.span / _DAY
     # Less than an hour says too little about a day.
