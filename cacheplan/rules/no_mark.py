@@ -1,0 +1,67 @@
+"""Calls share a prefix that is long enough, and none of them is marked.
+
+What: no call of a lane carries a mark, and marks would pay.
+
+Why: nothing is kept without a mark, so the shared part is paid in full every time instead
+of being read at a tenth of the price.
+
+Fails: an agent whose every turn sends the conversation again, with no ``cache_control``.
+
+Passes: the same with ``cache_control`` at the top level; or prompts that share too little.
+
+Remedy: mark the end of what is shared. Which of the usual ways saves most is simulated.
+
+Order: a lane without any mark is this rule's alone; every other rule is about marks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cacheplan.finding import Finding, Fix, Remark, Severity
+from cacheplan.habits import Habits, best_of, habits, only, with_mark
+from cacheplan.policies import automatic, static, system_tail
+from cacheplan.subject import Subject
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP102"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Try the usual ways to mark on every lane that has no mark."""
+    known, workload = habits(subject), subject.workload
+    for lane, calls in subject.lanes.items():
+        if any(call.marks for call in calls):
+            continue
+        shared = known.shared.get(lane, "")
+        remarks: dict[str, Remark] = {
+            "the end of every prompt": only(calls, automatic(workload)),
+            "the end of the system prompt and of every prompt": only(calls, system_tail(workload)),
+            "the end of the tools and of the system prompt": only(calls, static(workload)),
+        }
+        if shared:
+            remarks[f"the end of {shared}"] = only(calls, _marked_at(known, shared))
+        found = best_of(known, lane[0], remarks)
+        if found is None:
+            continue
+        where, remark = found
+        tokens = sum(workload.prompt_tokens(call) for call in calls)
+        yield Finding(
+            rule="no-mark",
+            code=CODE,
+            severity=SEVERITY,
+            lane=lane,
+            calls=len(calls),
+            message=(
+                f"{len(calls)} calls of {tokens:,} prompt tokens share their beginnings and carry"
+                " no mark, so every token is paid in full"
+            ),
+            fix=Fix(safe=True, what=f"mark {where}", remark=remark),
+        )
+
+
+def _marked_at(known: Habits, place: str) -> Remark:
+    """Return marks that stand at one place."""
+    return lambda call: with_mark((), known.node_at(call, place))
