@@ -1,0 +1,83 @@
+"""Marks stand before the end of what calls share.
+
+What: the next call repeats more of this one than this one's last mark covers: documents
+behind a marked system prompt, or the newest tool results of an agent whose mark stands one
+message late.
+
+Why: what stands between is paid in full again by every call, instead of being read at a
+tenth of the price. In a loop that marks one message late, that is every tool result.
+
+Fails: tools and system marked, and a conversation that grows for forty turns.
+
+Passes: a mark at the end of the newest message, which moves on with every turn.
+
+Remedy: mark where the shared part ends.
+
+Order: marks that stand behind what is shared belong to ``mark-on-changing``; lanes without
+marks to ``no-mark``. Here the earlier call was marked, and only too early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cacheplan.finding import Finding, Fix, Remark, Severity
+from cacheplan.habits import ENOUGH, Habits, Met, best_of, habits, only, place_at, with_mark
+from cacheplan.lanes import LaneKey, kind_of
+from cacheplan.prompt import Breakpoint
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP103"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at what calls repeat behind the last mark of the call that sent it before."""
+    known = habits(subject)
+    lanes: dict[LaneKey, list[Met]] = {}
+    for met in known.met.values():
+        same = met.earlier is not None and kind_of(met.earlier) == kind_of(met.call)
+        if met.bare and same:
+            lanes.setdefault(kind_of(met.call), []).append(met)
+    for lane, found in lanes.items():
+        if len(found) < ENOUGH:
+            continue
+        calls = [c for c in subject.lanes[lane] if c.marks and c.number not in known.refused]
+        best = best_of(known, lane[0], _remedies(known, lane, calls))
+        if best is None:
+            continue
+        where, remark = best
+        bare = sum(met.bare for met in found)
+        yield Finding(
+            rule="mark-too-early",
+            code=CODE,
+            severity=SEVERITY,
+            place=place_at(known, found[0].node),
+            lane=lane,
+            calls=len(found),
+            message=(
+                f"{len(found)} calls repeat {bare:,} tokens that stand behind the last mark of the"
+                " call before, so they are paid in full again"
+            ),
+            fix=Fix(safe=True, what=where, remark=remark),
+        )
+
+
+def _remedies(known: Habits, lane: LaneKey, calls: Sequence[Call]) -> dict[str, Remark]:
+    """Return what to try: one more mark, at the end of the prompt or of what is shared."""
+
+    def tail(call: Call) -> Sequence[Breakpoint]:
+        return with_mark(call.marks, known.tail(call), max(call.marks).lifetime)
+
+    remedies: dict[str, Remark] = {"also mark the end of the prompt": only(calls, tail)}
+    shared = known.shared.get(lane)
+    if shared is not None:
+
+        def fixed(call: Call) -> Sequence[Breakpoint]:
+            return with_mark(call.marks, known.node_at(call, shared), max(call.marks).lifetime)
+
+        remedies[f"also mark the end of {shared}"] = only(calls, fixed)
+    return remedies
