@@ -1,0 +1,64 @@
+"""A conversation's new mark stands too far behind the last entry to find it.
+
+What: a call goes on from an earlier one that left an entry, but so many blocks came since
+that the service, which looks back 20 positions from a mark, does not get that far.
+
+Why: the whole conversation is written again, at 12.5 times the price of reading it.
+
+Fails: a turn of 30 blocks, and a mark on nothing but the last of them.
+
+Passes: the same turn with a second mark where the call before it ended.
+
+Remedy: also mark the end of the turn before. It finds the entry however far back it is.
+
+Order: an entry that was missed for this reason is no other rule's: not late, not unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cacheplan.finding import Finding, Fix, Severity
+from cacheplan.habits import best_of, habits, only, place_at, with_mark
+from cacheplan.places import turn_before
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP105"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at entries that the next call had in its prompt and did not find."""
+    known, tree = habits(subject), subject.tree
+    tips = {call.tip for call in subject.workload}
+
+    def before(call: Call) -> int:
+        node = turn_before(tree, call.tip, tips)
+        return tree.markable(node) if node >= 0 else -1
+
+    for lane, writes in known.lanes("far").items():
+        calls = [call for call in subject.lanes[lane] if call.marks]
+        remark = only(
+            calls,
+            lambda call: with_mark(call.marks, before(call), max(call.marks).lifetime),
+        )
+        if best_of(known, lane[0], {"": remark}) is None:
+            continue
+        missed = {call.number: write for write in writes for call in write.far}
+        tokens = sum(tree.tokens[write.node] for write in missed.values())
+        yield Finding(
+            rule="lookback-exceeded",
+            code=CODE,
+            severity=SEVERITY,
+            place=place_at(known, writes[0].node),
+            lane=lane,
+            calls=len(missed),
+            message=(
+                f"{len(missed)} calls go on from an entry that their marks stand too far behind to"
+                f" find, so {tokens:,} tokens are paid again"
+            ),
+            fix=Fix(safe=True, what="also mark the end of the turn before", remark=remark),
+        )
