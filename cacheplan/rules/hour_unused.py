@@ -1,0 +1,84 @@
+"""1-hour entries are read, but always within 5 minutes.
+
+What: marks for an hour whose prefixes are never read later than 5 minutes after they were
+last used.
+
+Why: a 1-hour write costs 2 times the price of input, a 5-minute write 1.25 times. The
+difference buys nothing here, since every read starts a lifetime anew.
+
+Fails: an agent loop that takes a step every 10 seconds, marked for an hour.
+
+Passes: the same for a person who answers after 10 minutes.
+
+Remedy: the same marks for 5 minutes.
+
+Order: marks that are never read at all belong to other rules. A log shorter than an hour
+cannot show this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cacheplan.finding import Finding, Fix, Remark, Severity
+from cacheplan.habits import ENOUGH, Write, best_of, habits, only, place_at
+from cacheplan.lanes import LaneKey, kind_of
+from cacheplan.plan import within_rules
+from cacheplan.prompt import Level, Lifetime
+from cacheplan.subject import Subject
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP106"
+SEVERITY: Severity = "warning"
+
+_SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at how soon 1-hour entries were read."""
+    known, tree = habits(subject), subject.tree
+    lanes: dict[LaneKey, list[Write]] = {}
+    for write in known.writes:
+        if write.lifetime is _LONG and write.reads:
+            lanes.setdefault(kind_of(write.call), []).append(write)
+    for lane, writes in lanes.items():
+        calls = subject.lanes[lane]
+        late = {_level(subject, w) for w in writes if max(w.reads) >= _SHORT.seconds}
+        # A 1-hour mark cannot stand behind a 5-minute one.
+        kept = max(late, default=-1)
+        idle = [write for write in writes if _level(subject, write) > kept]
+        reads = sum(len(write.reads) for write in idle)
+        if calls[-1].at - calls[0].at < _LONG.seconds or reads < ENOUGH:
+            continue
+
+        def shortened(kept: int = kept) -> Remark:
+            return lambda call: within_rules(
+                {
+                    node: _SHORT if tree.level[tree.block[node]] > kept else lifetime
+                    for node, lifetime in call.marks
+                }
+            )
+
+        remark = only([c for c in calls if c.number not in known.refused], shortened())
+        if best_of(known, lane[0], {"": remark}) is None:
+            continue
+        where = "marks" if kept < 0 else f"marks behind the {Level(kept)}"
+        yield Finding(
+            rule="hour-unused",
+            code=CODE,
+            severity=SEVERITY,
+            place=place_at(known, idle[0].node),
+            lane=lane,
+            calls=len({write.call.number for write in idle}),
+            message=(
+                f"1-hour {where} were read {reads} times, each time within"
+                f" {max(max(write.reads) for write in idle):.0f} seconds, which 5 minutes cover"
+            ),
+            fix=Fix(safe=True, what=f"give these {where} the lifetime 5m", remark=remark),
+        )
+
+
+def _level(subject: Subject, write: Write) -> int:
+    """Return the level at which an entry ends."""
+    return subject.tree.level[subject.tree.block[write.node]]
