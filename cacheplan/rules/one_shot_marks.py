@@ -1,0 +1,59 @@
+"""Calls that nobody goes on from are marked at their end.
+
+What: each call of a kind asks one thing and is done, and its last block is marked.
+
+Why: the question and everything before it that no other mark covers is written at 1.25
+times the price of input (2 times for an hour), and nobody ever reads it.
+
+Fails: a classifier, each text a call of its own, with ``cache_control`` at the top level.
+
+Passes: the same with a mark at the end of the instructions only; or a chat.
+
+Remedy: leave the mark at the end out.
+
+Order: where calls share a long prefix that is not marked, the mark is to move there, and
+``mark-on-changing`` says so instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cacheplan.finding import Finding, Fix, Severity
+from cacheplan.habits import ENOUGH, best_of, habits, only, place_at
+from cacheplan.subject import Subject
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP108"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at ends that were written and that nobody went on from."""
+    known = habits(subject)
+    for lane, writes in known.lanes("one-shot").items():
+        if len(writes) < ENOUGH:
+            continue
+        alike = [
+            call
+            for call in subject.lanes[lane]
+            if not known.goes_on(call) and call.number not in known.refused
+        ]
+        remark = only(alike, known.drop({"tail"}))
+        if best_of(known, lane[0], {"": remark}) is None:
+            continue
+        tokens = sum(write.tokens for write in writes)
+        yield Finding(
+            rule="one-shot-marks",
+            code=CODE,
+            severity=SEVERITY,
+            place=place_at(known, writes[0].node),
+            lane=lane,
+            calls=len(writes),
+            message=(
+                f"{len(writes)} calls that nobody goes on from are marked at their end:"
+                f" {tokens:,} tokens written, none of them read"
+            ),
+            fix=Fix(safe=True, what="leave out the mark at the end", remark=remark),
+        )
