@@ -1,0 +1,86 @@
+"""A mark stands on content that differs in every call.
+
+What: what a mark covers is another text in every call, so that what it writes can never
+be read.
+
+Why: a write costs 1.25 times the price of input (2 times for an hour). Without the mark it
+would cost the price; with the mark on what is shared, a tenth of it.
+
+Fails: a mark on the question of each call, behind instructions that never change.
+
+Passes: the mark at the end of the instructions; or the question of a chat, which the next
+turn repeats.
+
+Remedy: move the mark to the end of what is shared, or leave it out, whichever saves more.
+
+Order: an entry missed by the lookback, or that ran out, is not this rule's. An end that
+could not move anywhere belongs to ``one-shot-marks``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cacheplan.finding import Finding, Fix, Remark, Severity
+from cacheplan.habits import ENOUGH, Habits, best_of, habits, only, place_at, with_mark
+from cacheplan.lanes import LaneKey
+from cacheplan.prompt import Breakpoint
+from cacheplan.subject import Subject
+from cacheplan.workload import Call
+
+__all__ = ["CODE", "SEVERITY", "check"]
+
+CODE = "CP101"
+SEVERITY: Severity = "warning"
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Look at spots where everything that was written was new, and stayed unread."""
+    known = habits(subject)
+    other = {
+        (lane, known.spot(write.call, write.node))
+        for fate in ("read", "far", "late", "unread", "one-shot")
+        for lane, writes in known.lanes(fate).items()
+        for write in writes
+    }
+    for lane, writes in known.lanes("changing").items():
+        spots = {known.spot(write.call, write.node) for write in writes}
+        spots -= {spot for owner, spot in other if owner == lane}
+        found = [w for w in writes if known.spot(w.call, w.node) in spots]
+        if len({write.call.number for write in found}) < ENOUGH:
+            continue
+        calls = [c for c in subject.lanes[lane] if c.marks and c.number not in known.refused]
+        best = best_of(known, lane[0], _remedies(known, lane, calls, spots))
+        if best is None:
+            continue
+        what, remark = best
+        tokens = sum(write.tokens for write in found)
+        yield Finding(
+            rule="mark-on-changing",
+            code=CODE,
+            severity=SEVERITY,
+            place=place_at(known, found[0].node),
+            lane=lane,
+            calls=len({write.call.number for write in found}),
+            message=(
+                f"what is marked here differs in every call: {tokens:,} tokens written,"
+                " none of them read"
+            ),
+            fix=Fix(safe=True, what=what, remark=remark),
+        )
+
+
+def _remedies(
+    known: Habits, lane: LaneKey, calls: Sequence[Call], spots: set[str]
+) -> dict[str, Remark]:
+    """Return what to try: the marks without these, and with one where sharing ends."""
+    drop = known.drop(spots)
+    remedies: dict[str, Remark] = {"leave the mark out": only(calls, drop)}
+    shared = known.shared.get(lane)
+    if shared is not None:
+
+        def moved(call: Call) -> Sequence[Breakpoint]:
+            return with_mark(drop(call), known.node_at(call, shared), max(call.marks).lifetime)
+
+        remedies[f"move the mark to the end of {shared}"] = only(calls, moved)
+    return remedies
