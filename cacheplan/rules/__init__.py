@@ -17,6 +17,7 @@ from cacheplan.rules import (
     lookback_exceeded,
     mark_on_changing,
     mark_too_early,
+    near_identical_systems,
     no_mark,
     one_shot_marks,
     refused,
@@ -26,6 +27,7 @@ from cacheplan.rules import (
     tools_reordered,
     under_minimum,
     unread_writes,
+    volatile_before_stable,
     volatile_span,
 )
 
@@ -34,10 +36,12 @@ __all__ = ["RULES"]
 #: Every rule.
 RULES = (
     volatile_span,
+    volatile_before_stable,
     tools_reordered,
     tool_drift,
     input_key_order,
     string_or_list,
+    near_identical_systems,
     dead_tools,
     mark_on_changing,
     no_mark,
