@@ -140,8 +140,8 @@ def _finding(subject: Subject, calls: Sequence[Call], dead: Mapping[bytes, str])
         fix=Fix(
             safe=False,
             what=(
-                "leave them out, or defer loading them, unless their calls end conversations and are"
-                " never sent back; the model no longer sees them"
+                "leave them out, or defer loading them, unless their calls end conversations and"
+                " are never sent back; the model no longer sees them"
             ),
             edit=Edit(head=_without(frozenset(dead))),
         ),
