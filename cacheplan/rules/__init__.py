@@ -23,6 +23,7 @@ from cacheplan.rules import (
     refused,
     settings_flip,
     string_or_list,
+    subagents_apart,
     tool_drift,
     tools_reordered,
     under_minimum,
@@ -56,4 +57,5 @@ RULES = (
     cold_fan_out,
     history_rewritten,
     settings_flip,
+    subagents_apart,
 )
