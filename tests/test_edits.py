@@ -1,0 +1,114 @@
+"""Prompts edited on the tree: calls that go on from another, and calls at another time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import given
+from hypothesis import strategies as st
+from sketches import Sketch
+
+from cacheplan.edits import Edit, Sequel, edited
+from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.workload import Workload
+
+SHORT = Lifetime.FIVE_MINUTES
+
+prompts = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
+
+
+def drawn(names: list[list[str]]) -> Workload:
+    """Make calls of these prompts, a second apart, each marked at its end."""
+    sketch = Sketch()
+    for at, prompt in enumerate(names):
+        blocks = [(name, 20) for name in prompt]
+        tip = sketch.node(blocks)
+        sketch.call(at, *blocks, marks=(Breakpoint(tip, SHORT),))
+    return sketch.workload()
+
+
+def said(workload: Workload) -> list[list[bytes]]:
+    """Return the prompts of all calls."""
+    tree = workload.tree
+    return [[tree.digest[tree.block[node]] for node in tree.path(call.tip)] for call in workload]
+
+
+class TestSequels:
+    """Prompts made of an earlier one and of blocks of their own."""
+
+    @given(st.lists(prompts, min_size=1, max_size=6))
+    def test_a_sequel_of_itself_changes_nothing(self, names: list[list[str]]) -> None:
+        """Hung on an earlier prompt that they begin with, prompts say what they said."""
+
+        def same(workload: Workload) -> Mapping[int, Sequel]:
+            found, sent = dict[int, Sequel](), dict[int, int]()
+            for call in workload:
+                path = workload.tree.path(call.tip)
+                for at, node in enumerate(path):
+                    if node in sent:
+                        found[call.number] = Sequel(sent[node], path[at + 1 :])
+                sent[call.tip] = call.number
+            return found
+
+        before = drawn(names)
+        after = edited(before, [Edit(sequels=same)])
+        assert said(after) == said(before)
+        assert [call.marks[0].node for call in after] == [call.tip for call in after]
+
+    def test_an_edit_of_an_edit_is_followed(self) -> None:
+        """What goes on from an edited prompt has the edited one before it."""
+        before = drawn([["s", "x"], ["s", "y", "1"], ["s", "y", "1", "2"]])
+        first, second, third = before.calls
+        path = before.tree.path(third.tip)
+        sequels = {
+            second.number: Sequel(first.number, path[2:3]),
+            third.number: Sequel(second.number, path[3:]),
+        }
+        after = edited(before, [Edit(sequels=lambda _: sequels)])
+        assert [b"".join(prompt).split() for prompt in said(after)] == [
+            [b"s", b"x"],
+            [b"s", b"x", b"1"],
+            [b"s", b"x", b"1", b"2"],
+        ]
+        assert [after.tree.tokens[call.tip] for call in after] == [40, 60, 80]
+
+    def test_marks_stay_where_they_can(self) -> None:
+        """A mark on what is replaced stands at the end of what replaces it."""
+        before = drawn([["s", "x"], ["s", "y", "1"]])
+        first, second = before.calls
+        tree = before.tree
+        marked = [
+            first,
+            type(second)(
+                at=second.at,
+                tip=second.tip,
+                tariff=second.tariff,
+                number=second.number,
+                marks=(Breakpoint(tree.parent[second.tip], SHORT), Breakpoint(second.tip, SHORT)),
+            ),
+        ]
+        workload = Workload(tree=tree, calls=marked)
+        tail = tree.path(second.tip)[2:]
+        edit = Edit(sequels=lambda _: {second.number: Sequel(first.number, tail)})
+        one, other = edited(workload, [edit]).calls
+        assert [mark.node for mark in other.marks] == [one.tip, other.tip]
+
+
+class TestTimes:
+    """Calls at another time."""
+
+    @given(st.lists(prompts, min_size=1, max_size=6), st.data())
+    def test_calls_move_and_stay_in_order(
+        self, names: list[list[str]], data: st.DataObject
+    ) -> None:
+        """Each moved call starts when it is told to, and time never goes back."""
+        before = drawn(names)
+        times = data.draw(
+            st.dictionaries(st.sampled_from(range(len(names))), st.floats(0, 50), max_size=6)
+        )
+        after = edited(before, [Edit(times=times)])
+        assert {call.number: call.at for call in after} == {
+            call.number: times.get(call.number, call.at) for call in before
+        }
+        assert [call.at for call in after] == sorted(call.at for call in after)
+        assert sorted(said(after)) == sorted(said(before))
