@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 _PLATFORMS = ("anthropic", "aws", "bedrock", "google", "foundry")
 
 #: The keys of ``showing.REPORTS``: what a review can be written as.
-_REPORTS = ("text", "json")
+_REPORTS = ("text", "json", "markdown", "sarif")
 
 _Command = Callable[..., Any]
 
@@ -263,7 +263,7 @@ def review(
     wanted = None if fail_on is None else threshold(fail_on)
     desk = Desk(**options)
     found = desk.review(train)
-    showing.review(found, form, output, show=show_text)
+    showing.review(found, form, output, show=show_text, sources=desk.sources)
     desk.failing(found, wanted)
 
 
@@ -279,7 +279,7 @@ def demo(form: str, output: str, fail_on: str | None, show_text: bool, **options
     wanted = None if fail_on is None else threshold(fail_on)
     desk = Desk(sources=(shipped_example(),), **options)
     found = desk.review(0.5)
-    showing.review(found, form, output, show=show_text)
+    showing.review(found, form, output, show=show_text, sources=desk.sources)
     desk.failing(found, wanted)
 
 

@@ -48,29 +48,60 @@ def comparison(found: Comparison, form: str) -> None:
         click.echo(str(found))
 
 
-def review(found: Review, form: str, output: str, *, show: bool) -> None:
+def review(found: Review, form: str, output: str, *, show: bool, sources: Sequence[str]) -> None:
     """Write a review."""
-    write_text(output, REPORTS[form](found, show=show).rstrip("\n") + "\n")
+    write_text(output, REPORTS[form](found, show=show, sources=sources).rstrip("\n") + "\n")
 
 
-def _review_text(found: Review, *, show: bool) -> str:
+def _review_text(found: Review, *, show: bool, sources: Sequence[str]) -> str:
+    del sources
     return found.text(show=show)
 
 
-def _review_json(found: Review, *, show: bool) -> str:
+def _review_json(found: Review, *, show: bool, sources: Sequence[str]) -> str:
+    del sources
     return json.dumps(found.to_json(show=show), indent=2, ensure_ascii=False)
+
+
+def _review_markdown(found: Review, *, show: bool, sources: Sequence[str]) -> str:
+    from cacheplan.markdown import markdown
+
+    del sources
+    return markdown(found, show=show)
+
+
+def _review_sarif(found: Review, *, show: bool, sources: Sequence[str]) -> str:
+    from cacheplan.sarif import sarif
+
+    document = sarif(found, version=installed_version(), sources=sources, show=show)
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def installed_version() -> str:
+    """Return the version that is installed, empty where the sources are used as they lie."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("cacheplan")
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 class _Report(Protocol):
     """Writes a review in one form."""
 
-    def __call__(self, found: Review, /, *, show: bool) -> str:
+    def __call__(self, found: Review, /, *, show: bool, sources: Sequence[str]) -> str:
         """Return the whole report, with prompt text or with its shape."""
         ...
 
 
 #: What a review can be written as.
-REPORTS: Final[Mapping[str, _Report]] = {"text": _review_text, "json": _review_json}
+REPORTS: Final[Mapping[str, _Report]] = {
+    "text": _review_text,
+    "json": _review_json,
+    "markdown": _review_markdown,
+    "sarif": _review_sarif,
+}
 
 
 def plan(
