@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from cacheplan.facts import Model
 from cacheplan.lanes import LaneKey, kind_of
@@ -21,6 +21,10 @@ from cacheplan.tokens import Count, TokenCounter
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Remembering", "Subject"]
+
+#: Blocks that two conversations of texts alone must have in common to be one: a greeting
+#: and its answer are said to many.
+SAID: Final = 5
 
 
 class Remembering:
@@ -96,6 +100,20 @@ class Subject:
         lifetimes = [mark.lifetime.seconds for mark in earlier.marks]
         lives = max(lifetimes, default=Lifetime.FIVE_MINUTES.seconds)
         return later.at - earlier.at <= lives
+
+    def conversation(self, call: Call) -> object | None:
+        """Return what tells a call's conversation from others, even if its head changes.
+
+        That is its session, else its messages up to the first use of a tool, or several
+        texts; ``None`` where there is too little, since many begin with the same words.
+        """
+        if call.session is not None:
+            return call.session
+        blocks = [self.tree.block[node] for node in self.messages(call)][::-1]
+        for at, block in enumerate(blocks):
+            if self.tree.kind[block] == "tool_use" or at + 1 == SAID:
+                return tuple(blocks[: at + 1])
+        return None
 
     def head(self, call: Call) -> tuple[int, ...]:
         """Return the prefixes that end with a tool or system block, in order."""
