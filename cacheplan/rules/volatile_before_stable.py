@@ -39,9 +39,6 @@ SEVERITY: Severity = "warning"
 
 #: Fewer versions may be as many agents.
 VERSIONS = 3
-#: Blocks that two conversations of texts alone must have in common to be one: a greeting
-#: and its answer are said to many.
-SAID = 5
 #: Texts held against the first, to see if they are one text with a span.
 COMPARED = 8
 #: Characters of each version shown.
@@ -123,7 +120,7 @@ def _within(subject: Subject, calls: Sequence[Call], spot: _Spot) -> bool:
     tree = subject.tree
     known: dict[object, int] = {}
     for call in calls:
-        conversation = call.session or _beginning(subject, call)
+        conversation = subject.conversation(call)
         if conversation is None:
             continue
         blocks = (tree.block[node] for node in subject.head(call))
@@ -131,16 +128,6 @@ def _within(subject: Subject, calls: Sequence[Call], spot: _Spot) -> bool:
         if block >= 0 and known.setdefault(conversation, block) != block:
             return True
     return False
-
-
-def _beginning(subject: Subject, call: Call) -> tuple[int, ...] | None:
-    """Return what tells a conversation from others: the first use of a tool, or many texts."""
-    tree = subject.tree
-    blocks = [tree.block[node] for node in subject.messages(call)][::-1]
-    for at, block in enumerate(blocks):
-        if tree.kind[block] == "tool_use" or at + 1 == SAID:
-            return tuple(blocks[: at + 1])
-    return None
 
 
 def _finding(
@@ -188,7 +175,6 @@ def _mover(moves: frozenset[bytes], *, within: bool) -> Heads:
         if not within:
             return [*kept, *moved], []
         said = (msgspec.structs.replace(one, level=Level.MESSAGES, role="user") for one in moved)
-        # Their settings stand at the end of a head, before the first message.
         return kept, list(said)
 
     return head

@@ -13,8 +13,9 @@ Fails: ``You are a clerk. It is 2026-11-21 10:31.`` with another time in every c
 
 Passes: the same line in the newest message, behind everything that stays.
 
-Remedy: move the span behind what is stable, at best into the newest user message. The
-model then reads it at another place, so the fix is not safe.
+Remedy: move the span behind what is stable: to the end of the system prompt where it
+stays for a conversation, else into the newest user message. The model then reads it at
+another place, so the fix is not safe.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from cacheplan.edits import Edit, Heads, Unit, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
@@ -153,6 +156,8 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
     where = "" if slot.level is Level.SYSTEM else " of the description"
     shared = f" in {len(group.lanes)} lanes" if len(group.lanes) > 1 else ""
     versions = [*group.versions.values()]
+    within = _within(subject, group)
+    end = "messages" if within else "system prompt"
     return Finding(
         rule="volatile-span",
         code=CODE,
@@ -171,8 +176,8 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
         ),
         fix=Fix(
             safe=False,
-            what="move it behind the messages; the model reads it there instead",
-            edit=Edit(head=_mover(group)),
+            what=f"move it behind the {end}; the model reads it there instead",
+            edit=Edit(head=_mover(group, within=within)),
         ),
     )
 
@@ -186,8 +191,29 @@ def _place(subject: Subject, group: _Group) -> Place:
     return Place(level=level, index=index)
 
 
-def _mover(group: _Group) -> Heads:
-    """Return what takes the span out of a block and puts it behind the messages."""
+def _within(subject: Subject, group: _Group) -> bool:
+    """Say if the text changes while one conversation goes on."""
+    tree = subject.tree
+    heads: dict[tuple[int, ...], bytes | None] = {}
+    known: dict[object, bytes] = {}
+    for call in subject.workload:
+        head = subject.head(call)
+        if head not in heads:
+            digests = (tree.digest[tree.block[node]] for node in head)
+            heads[head] = next((one for one in digests if one in group.versions), None)
+        version = heads[head]
+        conversation = None if version is None else subject.conversation(call)
+        if (
+            version is not None
+            and conversation is not None
+            and known.setdefault(conversation, version) != version
+        ):
+            return True
+    return False
+
+
+def _mover(group: _Group, *, within: bool) -> Heads:
+    """Return what takes the span out and puts it behind the system prompt or the messages."""
     texts = [text for text, _ in group.versions.values()]
     parts: dict[bytes, tuple[str, str]] = {}
 
@@ -205,7 +231,10 @@ def _mover(group: _Group) -> Heads:
             whole = len(stable) + len(own) + len(group.slot.rest)
             span = round(unit.length * len(own) / max(whole, 1))
             kept.append(worded(unit, group.slot.rest + stable, unit.length - span))
-            moved.append(worded(unit, own, span, level=Level.MESSAGES, role="user"))
-        return kept, moved
+            level, role = (Level.MESSAGES, "user") if within else (Level.SYSTEM, "")
+            block = worded(unit, own, span, level=level, role=role)
+            # It is new, and stands for nothing of the old prompt.
+            moved.append(msgspec.structs.replace(block, source=-1))
+        return (kept, moved) if within else ([*kept, *moved], [])
 
     return head

@@ -121,6 +121,28 @@ class TestFires:
         (found,) = findings(volatile_span, lines)
         assert found.severity == "note"
 
+    def test_where_it_stays_for_a_conversation(self) -> None:
+        """What is fixed when a conversation begins goes to the end of the system prompt."""
+        lines = [line for at in range(5) for line in agent(500 * at, 6, str(at), system=dated(at))]
+        (found,) = findings(volatile_span, lines)
+        assert found.fix is not None
+        assert found.fix.what.startswith("move it behind the system prompt")
+        assert found.saving is not None
+        assert found.saving > 0
+
+    @pytest.mark.parametrize("known", [False, True])
+    def test_where_it_changes_within_a_conversation(self, known: bool) -> None:
+        """What changes from turn to turn goes behind the messages."""
+        lines = agent(0, 8)
+        for at, line in enumerate(lines):
+            line["request"]["system"] = dated(at)
+            if not known:
+                del line["session"]
+        (found,) = findings(volatile_span, lines)
+        assert found.fix is not None
+        assert found.fix.what.startswith("move it behind the messages")
+        assert same_as_simulated(volatile_span, lines)
+
     def test_saving_is_the_simulated_one(self) -> None:
         """The saving is what both prompts cost under the best plan for each."""
         assert same_as_simulated(volatile_span, [ask(at, dated(at)) for at in range(6)])
