@@ -21,7 +21,8 @@ from cacheplan.finding import Remark
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.places import Places
 from cacheplan.plan import longer, within_rules
-from cacheplan.projection import Projection, cache_for, project
+from cacheplan.prices import round_cost
+from cacheplan.projection import Bill, cache_for, project
 from cacheplan.prompt import Breakpoint, Level, Lifetime, Place
 from cacheplan.refusals import place_of
 from cacheplan.subject import Subject
@@ -101,7 +102,8 @@ class Habits:
         self._entries: dict[int, Write] = {}
         self._passed: dict[int, Call] = {}
         self._floors: dict[tuple[str, str], int | None] = {}
-        self._paid: dict[str, Projection] = {}
+        #: By model: the bill as marked.
+        self._bills: dict[str, Bill] = {}
         self._places = Places(self.tree)
         self._spots: dict[int, str] = {}
         self._serve()
@@ -156,16 +158,35 @@ class Habits:
         calls = [call for call in self.subject.workload if kind_of(call)[0] == model]
         workload = replace(self.subject.workload, calls=calls)
         sheet = self.subject.sheet
-        before = self._paid.get(model)
-        if before is None:
-            before = project(workload, lambda call: call.marks, sheet, "as-marked")
-            self._paid[model] = before
+        paid = self._paid(model)
         after = project(workload, remark, sheet, "other marks")
-        if before.input_cost is None or after.input_cost is None:
+        if paid is None or after.input_cost is None:
             return None
-        saving = before.input_cost - after.input_cost
-        fair = before.rejected == after.rejected
-        return saving if fair and saving > WORTH * before.input_cost else None
+        saving = paid - after.input_cost
+        rejected = sum(call.number in self.refused for call in calls)
+        return saving if rejected == after.rejected and saving > WORTH * paid else None
+
+    def slight(self, model: str, stakes: Iterable[tuple[Call, int, Lifetime | None]]) -> bool:
+        """Tell whether even all that is at stake is nothing to speak of.
+
+        A stake is tokens that were paid for: plainly, where their whole price could be saved,
+        or as a write, where what it cost more could. Marks that cannot be worth it need not be
+        tried.
+        """
+        paid, total = self._paid(model), Decimal()
+        for call, tokens, lifetime in stakes:
+            length = self.subject.workload.prompt_tokens(call)
+            rate = self.subject.sheet.rate(call.tariff, call.at, length)
+            if paid is None or rate is None:
+                return True
+            written = rate.write_1h if lifetime is Lifetime.ONE_HOUR else rate.write_5m
+            total += tokens * (rate.uncached if lifetime is None else written - rate.uncached)
+        return paid is None or total <= WORTH * paid
+
+    def _paid(self, model: str) -> Decimal | None:
+        """Return what a model's prompts cost as marked, ``None`` if nobody knows."""
+        cost = self._bills[model].costs()[1] if model in self._bills else Decimal()
+        return None if cost is None else round_cost(cost, self.subject.workload.assume)
 
     def _serve(self) -> None:
         """Serve every call as it was marked, and note what each mark did."""
@@ -177,6 +198,8 @@ class Habits:
                 self.refused[call.number] = str(refusal)
                 continue
             self.usage[call.number] = usage
+            bill = self._bills.setdefault(kind_of(call)[0], Bill(self.subject.sheet))
+            bill.add(usage, call.tariff, call.at)
             if call.failed:
                 continue
             hit = self._hit(call, usage.read)

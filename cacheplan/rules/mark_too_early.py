@@ -43,7 +43,8 @@ def check(subject: Subject) -> Iterator[Finding]:
         if met.bare and same:
             lanes.setdefault(kind_of(met.call), []).append(met)
     for lane, found in lanes.items():
-        if len(found) < ENOUGH:
+        stakes = ((met.call, met.bare, None) for met in found)
+        if len(found) < ENOUGH or known.slight(lane[0], stakes):
             continue
         calls = [c for c in subject.lanes[lane] if c.marks and c.number not in known.refused]
         best = best_of(known, lane[0], _remedies(known, lane, calls))

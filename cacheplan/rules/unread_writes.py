@@ -42,7 +42,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     }
     for lane, all_unread in known.lanes("unread").items():
         unread = [w for w in all_unread if (lane, known.spot(w.call, w.node)) not in other]
-        if len(unread) < ENOUGH:
+        stakes = ((write.call, write.tokens, write.lifetime) for write in unread)
+        if len(unread) < ENOUGH or known.slight(lane[0], stakes):
             continue
         calls = [call for call in subject.lanes[lane] if call.number not in known.refused]
         spots = {known.spot(write.call, write.node): write.node for write in unread}
