@@ -31,13 +31,13 @@ __all__ = ["CODE", "SEVERITY", "check"]
 CODE = "CP003"
 SEVERITY: Severity = "warning"
 
-#: Digests of tools, as they stand.
-_Order = tuple[bytes, ...]
+#: Names of tools as they stand; where nobody knows a name, the digest in its place.
+_Order = tuple[str, ...]
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Look for sets of tools that stand in more than one order."""
-    sets: dict[tuple[str, tuple[bytes, ...]], dict[_Order, list[Call]]] = {}
+    sets: dict[tuple[str, _Order], dict[_Order, list[Call]]] = {}
     names: dict[bytes, str] = {}
     known: dict[int, _Order] = {}
     for call in subject.workload:
@@ -58,14 +58,14 @@ def _order(subject: Subject, call: Call, names: dict[bytes, str]) -> _Order:
     """Return a call's tools as they stand, and note their names."""
     tree = subject.tree
     nodes = [node for node in subject.head(call) if tree.level[tree.block[node]] is Level.TOOLS]
-    order = tuple(tree.digest[tree.block[node]] for node in nodes)
-    for digest, node in zip(order, nodes, strict=True):
-        names[digest] = str((subject.body(node) or {}).get("name", ""))
-    return order
+    digests = [tree.digest[tree.block[node]] for node in nodes]
+    for digest, node in zip(digests, nodes, strict=True):
+        names[digest] = str((subject.body(node) or {}).get("name") or digest.hex())
+    return tuple(names[digest] for digest in digests)
 
 
 def _finding(
-    tools: frozenset[bytes], orders: Mapping[_Order, Sequence[Call]], names: Mapping[bytes, str]
+    tools: frozenset[str], orders: Mapping[_Order, Sequence[Call]], names: Mapping[bytes, str]
 ) -> Finding:
     """Say where the orders part, and how often each comes."""
     first, second, *_ = orders
@@ -84,7 +84,7 @@ def _finding(
             " so calls with different orders share nothing"
         ),
         examples=tuple(
-            Example(orders[order][0].number, orders[order][0].id, names[order[at]])
+            Example(orders[order][0].number, orders[order][0].id, order[at])
             for order in (first, second)
         ),
         fix=Fix(
@@ -95,14 +95,14 @@ def _finding(
     )
 
 
-def _sorter(tools: frozenset[bytes], names: Mapping[bytes, str]) -> Heads:
+def _sorter(tools: frozenset[str], names: Mapping[bytes, str]) -> Heads:
     """Return what sorts these tools, where a head has exactly these."""
 
     def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
         own = [one for one in units if one.level is Level.TOOLS and one.kind != SETTINGS]
-        if {one.digest for one in own} != tools:
+        if {names.get(one.digest) for one in own} != tools:
             return list(units), []
-        own.sort(key=lambda one: (names.get(one.digest, ""), one.digest))
+        own.sort(key=lambda one: (names[one.digest], one.digest))
         at = iter(own)
         moves = [one.level is Level.TOOLS and one.kind != SETTINGS for one in units]
         return [next(at) if moved else one for one, moved in zip(units, moves, strict=True)], []
