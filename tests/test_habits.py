@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from marked_talk import RULES, agent, codes, one_shots, subject_of, system
 from small import digest_workloads, message, request
 
-from cacheplan.habits import habits
+from cacheplan.habits import habits, only
+from cacheplan.lanes import kind_of
 from cacheplan.linter import lint
 
 MODELS = ["claude-sonnet-5", "claude-haiku-4-5", "a-model-nobody-knows"]
@@ -99,3 +100,28 @@ def test_digests_are_judged_like_bodies(data: st.DataObject) -> None:
         assert write.call.number not in known.refused
     for finding in lint(subject, RULES).findings:
         assert finding.saving is None or finding.saving > 0
+
+
+@given(st.data())
+def test_what_is_slight_is_never_worth_it(data: st.DataObject) -> None:
+    """Leaving out unread marks saves no more than what is at stake, so trying is no use."""
+    subject = subject_of(data.draw(digest_workloads(MODELS[:2])))
+    known = habits(subject)
+    for lane, writes in known.lanes("unread").items():
+        stakes = [(write.call, write.tokens, write.lifetime) for write in known.writes]
+        spots = {known.spot(write.call, write.node) for write in writes}
+        mine = [stake for stake in stakes if kind_of(stake[0]) == lane]
+        calls = [call for call in subject.lanes[lane] if call.number not in known.refused]
+        if known.slight(lane[0], mine):
+            assert known.worth(lane[0], only(calls, known.drop(spots))) is None
+
+
+def test_calls_of_other_lanes_keep_their_very_marks() -> None:
+    """A fix for one lane hands all others the marks that they were sent with."""
+    lines = [{**line, "label": "chat"} for line in agent(8, head=system(), name="b")]
+    subject = subject_of([*lines, *one_shots(8, head=system("Sort. " * 300))])
+    (finding,) = (one for rule in RULES for one in rule.check(subject))
+    assert finding.fix is not None
+    assert finding.fix.remark is not None
+    for call in subject.workload:
+        assert (finding.fix.remark(call) is call.marks) == (call.label == "chat")
