@@ -2,8 +2,9 @@
 
 An edit says what becomes of a head (tools and system) and of single blocks; everything
 else of a prompt is hung under the new head as it was. It can also hang a call's own
-blocks on an earlier call's prompt, and send calls at another time. Each head and each prefix is edited
-once, however many calls have it, so an edit costs as much as the tree is large.
+blocks on an earlier call's prompt, and send calls at another time. Each head and each
+prefix is edited once, however many calls have it, so an edit costs as much as the tree is
+large.
 """
 
 from __future__ import annotations
