@@ -61,8 +61,8 @@ def _parts(found: Review, *, show: bool) -> Iterator[str]:
     if not steps:
         yield "Nothing: no other marks cost less, and nothing was found."
     for number, step in enumerate(steps[:_FIRST], 1):
-        a_day = f", {dollars(step.daily)} a day" if step.daily is not None else ""
-        yield f"{number}. **{escaped(step.what)}**: saves {dollars(step.saving)}{a_day}."
+        worth = f": {escaped(step.worth)}" if step.worth else ""
+        yield f"{number}. **{escaped(step.what)}**{worth}."
         yield f"   {escaped(step.how)}"
     if found.findings:
         yield "\n## Findings"

@@ -55,6 +55,13 @@ class Step(NamedTuple):
     saving: Decimal | None
     daily: Decimal | None
 
+    @property
+    def worth(self) -> str:
+        """What it saves, in words; empty where nobody can say."""
+        if self.saving is None:
+            return ""
+        return f"saves {dollars(self.saving)}{_a_day(self.daily, ', ')}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
@@ -123,11 +130,7 @@ class Review:
     def steps(self) -> list[Step]:
         """Return what to do, in the order of doing it: refusals, the plan, the findings."""
         first = [one for one in self.findings if one.severity == SEVERITIES[0]]
-        rest = [
-            one
-            for one in self.findings
-            if one.severity != SEVERITIES[0] and (one.saving is None or one.saving > 0)
-        ]
+        rest = [one for one in self.findings if one.severity != SEVERITIES[0] and _pays(one)]
         return [*map(_step, first), *self._marking(), *map(_step, rest)]
 
     def _marking(self) -> Iterator[Step]:
@@ -201,8 +204,8 @@ class Review:
         else:
             lines += ["", "What to do first:"]
         for number, step in enumerate(steps[:3], 1):
-            worth = f"saves {dollars(step.saving)}{_a_day(step.daily, ', ')}"
-            lines.append(_wrapped(f"{step.what}: {worth}", f"{number}. ", "   ", most=3))
+            what = f"{step.what}: {step.worth}" if step.worth else step.what
+            lines.append(_wrapped(what, f"{number}. ", "   ", most=3))
             lines.append(_wrapped(step.how, "   ", "   ", most=2))
         if len(steps) > 3:  # noqa: PLR2004 -- as many as were said
             lines.append(f"   … and {len(steps) - 3} more below.")
@@ -366,6 +369,13 @@ def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
     if finding.lane is not None:
         lane = {"model": finding.lane[0], "label": finding.lane[1]}
     return {**finding.to_json(), "lane": lane, "examples": examples}
+
+
+def _pays(finding: Finding) -> bool:
+    """Tell whether mending it is something to do: a note without a price is for later."""
+    if finding.saving is None:
+        return finding.severity != SEVERITIES[-1]
+    return finding.saving > 0
 
 
 def _step(finding: Finding) -> Step:

@@ -27,7 +27,7 @@ _INTERRUPTED = 130
 _PLATFORMS = ("anthropic", "aws", "bedrock", "google", "foundry")
 
 #: The keys of ``showing.REPORTS``: what a review can be written as.
-_REPORTS = ("text", "json", "markdown", "sarif")
+_REPORTS = ("text", "json", "markdown", "sarif", "html")
 
 _Command = Callable[..., Any]
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from importlib import resources
 from typing import Any, Final, Protocol
 
 import click
@@ -77,6 +78,14 @@ def _review_sarif(found: Review, *, show: bool, sources: Sequence[str]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def _review_html(found: Review, *, show: bool, sources: Sequence[str]) -> str:
+    from cacheplan.page import page
+
+    del sources
+    template = resources.files("cacheplan").joinpath("page.html").read_text(encoding="utf-8")
+    return page(found, template, show=show)
+
+
 def installed_version() -> str:
     """Return the version that is installed, empty where the sources are used as they lie."""
     from importlib import metadata
@@ -101,6 +110,7 @@ REPORTS: Final[Mapping[str, _Report]] = {
     "json": _review_json,
     "markdown": _review_markdown,
     "sarif": _review_sarif,
+    "html": _review_html,
 }
 
 

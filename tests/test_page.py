@@ -1,0 +1,211 @@
+"""The page: self-contained, complete, and dead to whatever a prompt or a label holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reviews import PERSON, dated, reviewed, steady
+
+from cacheplan.page import _LABELS, page
+from cacheplan.report import Review
+from cacheplan.shared import STEPS
+
+TEMPLATE = resources.files("cacheplan").joinpath("page.html").read_text(encoding="utf-8")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
+#: What has broken out of pages before, in text, attributes, comments, styles and drawings.
+HOSTILE = (
+    "<script>document.title='broken'</script>",
+    "</title><script>document.title='broken'</script>",
+    "</style><script>document.title='broken'</script>",
+    "\"><img src=x onerror=\"document.title='broken'\">",
+    "' onmouseover='document.title=1' x='",
+    "</svg><svg onload=\"document.title='broken'\">",
+    "--><script>document.title='broken'</script><!--",
+    "{{ 7 * 7 }}{% raw %}",
+    "<iframe srcdoc='<script>1</script>'></iframe>",
+    "<a href=\"javascript:document.title='broken'\">x</a>",
+    "<meta http-equiv=refresh content='0;url=https://e.vil'>",
+    "<base href='https://e.vil/'>",
+    "&lt;script&gt;",
+    "\x1b[31m\u202e",
+)  # fmt: skip
+
+
+class Parsed(HTMLParser):
+    """Every element, attribute and text of a page, as a browser would see it."""
+
+    #: Elements that have no end.
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the newest element, which has to be this one."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note text."""
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def found() -> Review:
+    """Review calls whose instructions begin with the time, beside calls that share theirs."""
+    return reviewed([*dated(), *steady(label="steady", every=60)])
+
+
+def hostile(words: str) -> Review:
+    """Review calls with hostile words wherever a caller can put them."""
+    lines: list[dict[str, Any]] = [*dated(label=words), *steady(label=f"b{words}", every=60)]
+    for line in lines:
+        line["id"] = f"{line['id']}{words}"
+        line["request"]["system"][0]["text"] += words
+        line["request"]["system"][0]["text"] = line["request"]["system"][0]["text"].replace(
+            "of 10:", f"of {words} {line['id'][5:7]}:"
+        )
+    return reviewed(lines)
+
+
+def test_complete(found: Review) -> None:
+    """The answer, every policy, every finding, what is shared and the plan are all there."""
+    text = "".join(Parsed(page(found, TEMPLATE)).text)
+    assert found.size() in text
+    for row in found.sums():
+        assert row.name in text
+    for one in found.findings:
+        assert one.message in text
+    for policy in found.comparison.projections:
+        assert policy.policy in text
+    for heading in ("What to do first", "The prompt, block by block", "What calls share", "Notes"):
+        assert heading in text
+
+
+def test_well_formed(found: Review) -> None:
+    """Every element is closed where it should be."""
+    assert Parsed(page(found, TEMPLATE)).open == []
+
+
+def test_self_contained(found: Review) -> None:
+    """Nothing is fetched: no element that loads, no address, no import."""
+    text = page(found, TEMPLATE)
+    parsed = Parsed(text)
+    tags = {tag for tag, _ in parsed.elements}
+    assert not tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form", "a"}
+    for _, attributes in parsed.elements:
+        assert not {"src", "href", "style", "xlink:href"} & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
+    assert "://" not in text
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_policy_allows_only_its_own_style(found: Review) -> None:
+    """The page's policy forbids everything but the one style, which it names by its hash."""
+    text = page(found, TEMPLATE)
+    (policy,) = (
+        attributes["content"] or ""
+        for tag, attributes in Parsed(text).elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy.split("; ")[:2] == ["default-src 'none'", f"style-src 'sha256-{digest}'"]
+    assert "unsafe" not in policy
+
+
+def test_dark_small_and_printed() -> None:
+    """The style knows the dark, the page a phone, and both paper."""
+    assert "prefers-color-scheme: dark" in TEMPLATE
+    assert "@media print" in TEMPLATE
+    assert "width=device-width" in TEMPLATE
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+@pytest.mark.parametrize("show", [False, True])
+def test_hostile_words_stay_words(words: str, show: bool) -> None:
+    """Whatever stands in labels, ids and prompts, the elements are the page's own."""
+    tame, wild = (
+        Parsed(page(hostile(said), TEMPLATE, show=show)) for said in ("harmless words", words)
+    )
+    assert {tag for tag, _ in wild.elements} == {tag for tag, _ in tame.elements}
+    names = {name for _, attributes in tame.elements for name in attributes}
+    assert {name for _, attributes in wild.elements for name in attributes} == names
+    assert wild.open == []
+    assert "\x1b" not in "".join(wild.text)
+
+
+def test_hostile_words_are_shown() -> None:
+    """They are escaped, not left out."""
+    assert HOSTILE[0] in "".join(Parsed(page(hostile(HOSTILE[0]), TEMPLATE)).text)
+
+
+def test_privacy(found: Review) -> None:
+    """Text of prompts is shown as its shape, or as it is where that is asked for."""
+    assert PERSON not in page(found, TEMPLATE)
+    assert "99:99:99" in page(found, TEMPLATE)
+    assert "10:00:00" in page(found, TEMPLATE, show=True)
+
+
+def test_bars_are_the_costs(found: Review) -> None:
+    """The dearest policy has the longest bar, and every other one its share of it."""
+    text = page(found, TEMPLATE)
+    drawn = [int(width) for width in re.findall(r'x="150" y="\d+" width="(\d+)"', text)]
+    costs = [one.input_cost or 0 for one in found.comparison.projections]
+    assert max(drawn) == 400
+    assert [round(cost / max(costs) * 400) for cost in costs] == drawn
+
+
+def test_every_step_has_a_label() -> None:
+    """The gaps are drawn with as many labels as there are steps, and one for the rest."""
+    assert len(_LABELS) == len(STEPS) + 1
+    assert (_LABELS[STEPS.index(300)], _LABELS[STEPS.index(3600)]) == ("5m", "1h")
+
+
+@pytest.mark.parametrize("model", ["a-new-one", "claude-sonnet-5"])
+def test_nothing_to_draw(model: str) -> None:
+    """A page is made where money is unknown and where nothing is shared."""
+    lines = steady(1)
+    lines[0]["request"]["model"] = model
+    text = "".join(Parsed(page(reviewed(lines), TEMPLATE)).text)
+    assert "No two calls share a prefix." in text
+    assert ("unknown" in text) == (model == "a-new-one")
+
+
+def test_in_a_browser(tmp_path: Path) -> None:
+    """A browser runs nothing of what was smuggled in, and lays the page out."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip("no Chromium is installed here, so no browser has looked at the page")
+    target = tmp_path / "page.html"
+    target.write_text(page(hostile("".join(HOSTILE)), TEMPLATE, show=True), encoding="utf-8")
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", target.as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    parsed = Parsed(done.stdout)
+    assert "<title>Prompt caching review</title>" in done.stdout
+    assert not {"script", "iframe", "img"} & {tag for tag, _ in parsed.elements}
