@@ -8,7 +8,7 @@ runs. In the digest form there is no text, and rules that need it have nothing t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -104,16 +104,32 @@ class Subject:
     def conversation(self, call: Call) -> object | None:
         """Return what tells a call's conversation from others, even if its head changes.
 
-        That is its session, else its messages up to the first use of a tool, or several
-        texts; ``None`` where there is too little, since many begin with the same words.
+        That is its session and first message (agents of one session have others), else its
+        messages up to the first use of a tool, or several texts; ``None`` where there is
+        too little, since many begin with the same words.
         """
-        if call.session is not None:
-            return call.session
         blocks = [self.tree.block[node] for node in self.messages(call)][::-1]
+        if call.session is not None:
+            return (call.session, *blocks[:1])
         for at, block in enumerate(blocks):
             if self.tree.kind[block] == "tool_use" or at + 1 == SAID:
                 return tuple(blocks[: at + 1])
         return None
+
+    def changes_within(self, versions: Iterable[tuple[Call, object]]) -> bool:
+        """Say if what calls have is mostly another within one conversation.
+
+        Once in a while is a session that was taken up again, by a newer program perhaps.
+        """
+        known: dict[object, tuple[set[object], list[Call]]] = {}
+        for call, version in versions:
+            conversation = self.conversation(call)
+            if conversation is not None:
+                seen, calls = known.setdefault(conversation, (set(), []))
+                seen.add(version)
+                calls.append(call)
+        longer = [seen for seen, calls in known.values() if len(calls) > 1]
+        return bool(longer) and sum(map(len, longer)) >= 2 * len(longer)
 
     def head(self, call: Call) -> tuple[int, ...]:
         """Return the prefixes that end with a tool or system block, in order."""
