@@ -118,16 +118,13 @@ def _text(subject: Subject, block: int) -> str:
 def _within(subject: Subject, calls: Sequence[Call], spot: _Spot) -> bool:
     """Say if the block changes while one conversation goes on."""
     tree = subject.tree
-    known: dict[object, int] = {}
+    found = []
     for call in calls:
-        conversation = subject.conversation(call)
-        if conversation is None:
-            continue
         blocks = (tree.block[node] for node in subject.head(call))
         block = next((one for one in blocks if one in spot.versions), -1)
-        if block >= 0 and known.setdefault(conversation, block) != block:
-            return True
-    return False
+        if block >= 0:
+            found.append((call, block))
+    return subject.changes_within(found)
 
 
 def _finding(

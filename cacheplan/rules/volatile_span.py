@@ -30,7 +30,7 @@ import msgspec
 from cacheplan.edits import Edit, Heads, Unit, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
-from cacheplan.patterns import Variation, variation
+from cacheplan.patterns import Variation, first_difference, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -195,32 +195,43 @@ def _within(subject: Subject, group: _Group) -> bool:
     """Say if the text changes while one conversation goes on."""
     tree = subject.tree
     heads: dict[tuple[int, ...], bytes | None] = {}
-    known: dict[object, bytes] = {}
+    found = []
     for call in subject.workload:
         head = subject.head(call)
         if head not in heads:
             digests = (tree.digest[tree.block[node]] for node in head)
             heads[head] = next((one for one in digests if one in group.versions), None)
-        version = heads[head]
-        conversation = None if version is None else subject.conversation(call)
-        if (
-            version is not None
-            and conversation is not None
-            and known.setdefault(conversation, version) != version
-        ):
-            return True
-    return False
+        if heads[head] is not None:
+            found.append((call, heads[head]))
+    return subject.changes_within(found)
+
+
+def _parts(group: _Group) -> dict[bytes, tuple[str, str]]:
+    """Return what stays and what varies, by version.
+
+    All that was not compared in full is as long as it would be: what stays is the same.
+    """
+    versions = [(digest, text) for digest, (text, _) in group.versions.items()]
+    found = variation([text for _, text in versions[:COMPARED]])
+    if found is None:
+        return {}
+    compared = [digest for digest, _ in versions[:COMPARED]]
+    parts = dict(zip(compared, found.parts, strict=True))
+    first, stable = versions[0][1], found.parts[0][0]
+    for digest, text in versions[COMPARED:]:
+        if len(text) >= len(stable) and first_difference(first, text) * 2 >= found.start:
+            own = digest.hex() * (len(text) // 32 + 1)
+            parts[digest] = stable, own[: max(len(text) - len(stable), 32)]
+    return parts
 
 
 def _mover(group: _Group, *, within: bool) -> Heads:
     """Return what takes the span out and puts it behind the system prompt or the messages."""
-    texts = [text for text, _ in group.versions.values()]
     parts: dict[bytes, tuple[str, str]] = {}
 
     def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
         if not parts:
-            found = variation(texts) or variation(texts[:COMPARED])
-            parts.update(zip(group.versions, found.parts if found else (), strict=False))
+            parts.update(_parts(group))
         kept, moved = [], []
         for unit in units:
             if unit.digest not in parts or unit.kind == SETTINGS:
