@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -129,6 +130,30 @@ def test_the_edit_cuts_rarely() -> None:
     tips = [call.tip for call in mended]
     cuts = sum(tips[at] not in mended.tree.path(tips[at + 1]) for at in range(59))
     assert 0 < cuts < 20
+
+
+def test_turns_after_a_cut_go_on_with_the_edit() -> None:
+    """Where one cut in three turns is undone, the turns between follow."""
+
+    def some(said: Messages) -> Messages:
+        return said[max(len(said) - 7, 0) // 6 * 2 :]
+
+    seen = subject(talk(9, some))
+    (found,) = history_rewritten.check(seen)
+    assert 0 < found.calls < 3
+    assert found.fix is not None
+    assert found.fix.edit is not None
+    mended = edited(seen.workload, [found.fix.edit])
+    tips = [call.tip for call in mended]
+    assert all(one in mended.tree.path(other) for one, other in pairwise(tips))
+
+
+def test_sessions_are_not_mixed() -> None:
+    """What another session says of the same history changes nothing of this one's."""
+    lines = talk(9, session="a")
+    body = lines[-1]["request"]
+    other = {**body, "messages": window(body["messages"])}
+    assert not findings(history_rewritten, [*lines, {"at": 170, "session": "b", "request": other}])
 
 
 def test_cutting_rarely_and_deep_is_no_finding() -> None:

@@ -87,6 +87,20 @@ def test_conversations_have_settings_of_their_own() -> None:
     assert not findings(settings_flip, sorted(lines, key=lambda line: line["at"]))
 
 
+def test_without_sessions_settings_tell_conversations_apart() -> None:
+    """Of two prompts that a call goes on from, the one set as it is comes first."""
+    lines = chat([{}] * 4) + [{**line, "at": line["at"] + 5} for line in chat([THINKS] * 4)]
+    for line in lines:
+        del line["session"]
+    assert not findings(settings_flip, sorted(lines, key=lambda line: line["at"]))
+
+
+def test_sessions_are_not_mixed() -> None:
+    """A session that is seen from its second turn on does not go on from another's first."""
+    late = {**chat([THINKS] * 2)[1], "session": "b"}
+    assert not findings(settings_flip, [chat([{}])[0], late])
+
+
 def test_a_second_try_is_no_turn() -> None:
     """The same prompt again under other settings continues nothing."""
     lines = [

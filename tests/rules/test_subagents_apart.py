@@ -118,6 +118,15 @@ def test_one_lane_has_no_sub_agents() -> None:
     assert not findings(subagents_apart, team(label="lead"))
 
 
+def test_a_parent_comes_first() -> None:
+    """What ran before a conversation began does not run on its behalf."""
+    lines = [
+        {**line, "at": line["at"] + 10 * (line["label"] == "lead")}
+        for line in team(at=0, every=500)
+    ]
+    assert not findings(subagents_apart, sorted(lines, key=lambda line: line["at"]))
+
+
 def test_single_calls_are_no_parents() -> None:
     """Two features whose prompts look alike but which never converse are only neighbours."""
     lines = [
