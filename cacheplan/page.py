@@ -17,7 +17,7 @@ from jinja2 import Environment, StrictUndefined
 
 from cacheplan.comparison import Comparison
 from cacheplan.report import Review, lane_of, redacted
-from cacheplan.shared import Shared
+from cacheplan.shared import SHOWN, Shared
 from cacheplan.tables import count, dollars, printable
 
 __all__ = ["page"]
@@ -78,20 +78,30 @@ def _bars(compared: Comparison) -> Iterator[dict[str, Any]]:
         }
 
 
-def _prompts(found: Review) -> Iterator[dict[str, Any]]:
-    """Yield the prompt of each kind of calls: what is shared, what is not, where marks stand."""
+def _lanes(found: Review) -> dict[str, list[Shared]]:
+    """Return what each kind of calls shares, the shortest first."""
     lanes: dict[str, list[Shared]] = {}
-    for row in found.shared:
-        if row.prefix:
+    for row in sorted(found.shared, key=lambda row: row.tokens):
+        if row.prefix and row.tokens:
             for lane in row.lanes:
                 lanes.setdefault(lane, []).append(row)
-    for lane, rows in lanes.items():
-        rows.sort(key=lambda row: row.tokens)
-        longest = rows[-1].tokens
-        if not longest:
+    if len(found.shared) < SHOWN:
+        # Everything that is shared is known, so what is not there is not shared.
+        for one in found.findings:
+            if one.lane is not None:
+                lanes.setdefault(lane_of(one), [])
+    return lanes
+
+
+def _prompts(found: Review) -> Iterator[dict[str, Any]]:
+    """Yield the prompt of each kind of calls: what is shared, what is not, where marks stand."""
+    for lane, rows in _lanes(found).items():
+        if not rows:
+            parts = [{"x": 0, "width": 640, "look": "rest", "title": "differs between calls"}]
+            yield {"lane": lane, "parts": parts, "marks": []}
             continue
         # What follows the longest shared prefix is drawn as a tenth: it differs by call.
-        scale, start = 576 / longest, 0.0
+        scale, start = 576 / rows[-1].tokens, 0.0
         parts, marks = [], []
         for row in rows:
             end = row.tokens * scale

@@ -128,13 +128,19 @@ class Review:
         return [Sum(name, amount, self.daily(amount), how) for name, amount, how in rows]
 
     def steps(self) -> list[Step]:
-        """Return what to do, in the order of doing it: refusals, the plan, the findings."""
+        """Return what to do, in the order of doing it: refusals, the plan, the findings.
+
+        Where the plan pays, findings about marks are part of it and not done apart.
+        """
         first = [one for one in self.findings if one.severity == SEVERITIES[0]]
         rest = [one for one in self.findings if one.severity != SEVERITIES[0] and _pays(one)]
-        return [*map(_step, first), *self._marking(), *map(_step, rest)]
+        marking = list(self._marking([one for one in rest if _about_marks(one)]))
+        if marking:
+            rest = [one for one in rest if not _about_marks(one)]
+        return [*map(_step, first), *marking, *map(_step, rest)]
 
-    def _marking(self) -> Iterator[Step]:
-        """Say what other marks are worth, if they are."""
+    def _marking(self, mended: Sequence[Finding]) -> Iterator[Step]:
+        """Say what other marks are worth, if they are, and which findings that mends."""
         paid, planned = self.found.paid.input_cost, self.found.planned.input_cost
         if paid is None or planned is None:
             saving = None
@@ -142,7 +148,9 @@ class Review:
             saving = paid - planned
         else:
             return
+        codes = ", ".join(dict.fromkeys(one.code for one in mended))
         how = "cacheplan plan WORKLOAD -o plan.json; marks change nothing the model reads"
+        how = f"{how} (mends {codes})" if codes else how
         yield Step("mark as planned", how, saving, self.daily(saving))
 
     def to_json(self, *, show: bool = False) -> dict[str, Any]:
@@ -376,6 +384,11 @@ def _pays(finding: Finding) -> bool:
     if finding.saving is None:
         return finding.severity != SEVERITIES[-1]
     return finding.saving > 0
+
+
+def _about_marks(finding: Finding) -> bool:
+    """Tell whether a finding's fix is other marks, so that a plan says it as well."""
+    return finding.fix is not None and finding.fix.remark is not None
 
 
 def _step(finding: Finding) -> Step:

@@ -176,6 +176,13 @@ def test_bars_are_the_costs(found: Review) -> None:
     assert [round(cost / max(costs) * 400) for cost in costs] == drawn
 
 
+def test_prompts_that_share_nothing_are_drawn(found: Review) -> None:
+    """The prompt of calls with a finding is drawn even where it differs from the start."""
+    drawn = re.findall(r'changing parts of the prompts of ([^"]*)"', page(found, TEMPLATE))
+    assert "clerk / claude-sonnet-5" in drawn
+    assert "steady / claude-sonnet-5" in drawn
+
+
 def test_every_step_has_a_label() -> None:
     """The gaps are drawn with as many labels as there are steps, and one for the rest."""
     assert len(_LABELS) == len(STEPS) + 1

@@ -94,6 +94,20 @@ class TestFirstScreen:
         assert "4. " not in found.text().split("\n\nFindings")[0]
         assert f"and {len(found.steps()) - 3} more below" in found.text()
 
+    def test_marks_are_one_thing(self) -> None:
+        """Findings about marks are mended by the plan, so they are named with it, once."""
+        lines = steady(every=60)
+        for line in lines:
+            line["request"]["system"][0].pop("cache_control")
+        found = reviewed(lines)
+        about_marks = [one for one in found.findings if one.fix and one.fix.remark]
+        (plan, *_) = found.steps()
+        assert plan.what == "mark as planned"
+        assert plan.worth.startswith("saves $")
+        for one in about_marks:
+            assert one.saving is None or one.saving <= 0 or one.code in plan.how
+            assert not any(f"({one.code} " in step.what for step in found.steps())
+
     def test_nothing_to_do(self) -> None:
         """Calls that could not be marked better are told so."""
         short = [
