@@ -76,7 +76,9 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
     days = subject.workload.span / _DAY
     # Less than an hour says too little about a day.
     daily = saving / Decimal(days) if days > 1 / 24 else None
-    return replace(finding, saving=saving, saving_per_day=daily)
+    # A fix that saves nothing on these calls is good to know, and no reason to act.
+    grave = finding.severity if saving > 0 or finding.severity != "warning" else "note"
+    return replace(finding, saving=saving, saving_per_day=daily, severity=grave)
 
 
 def _mended(subject: Subject, edits: Sequence[Edit], planned: Projection) -> Projection:

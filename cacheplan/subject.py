@@ -116,10 +116,13 @@ class Subject:
                 return tuple(blocks[: at + 1])
         return None
 
-    def changes_within(self, versions: Iterable[tuple[Call, object]]) -> bool:
+    def changes_within(
+        self, versions: Iterable[tuple[Call, object]], *, alone: bool = False
+    ) -> bool:
         """Say if what calls have is mostly another within one conversation.
 
         Once in a while is a session that was taken up again, by a newer program perhaps.
+        Where no conversation has a second call, ``alone`` is the answer.
         """
         known: dict[object, tuple[set[object], list[Call]]] = {}
         for call, version in versions:
@@ -129,7 +132,7 @@ class Subject:
                 seen.add(version)
                 calls.append(call)
         longer = [seen for seen, calls in known.values() if len(calls) > 1]
-        return bool(longer) and sum(map(len, longer)) >= 2 * len(longer)
+        return alone if not longer else sum(map(len, longer)) >= 2 * len(longer)
 
     def head(self, call: Call) -> tuple[int, ...]:
         """Return the prefixes that end with a tool or system block, in order."""

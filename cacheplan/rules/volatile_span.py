@@ -203,7 +203,7 @@ def _within(subject: Subject, group: _Group) -> bool:
             heads[head] = next((one for one in digests if one in group.versions), None)
         if heads[head] is not None:
             found.append((call, heads[head]))
-    return subject.changes_within(found)
+    return subject.changes_within(found, alone=True)
 
 
 def _parts(group: _Group) -> dict[bytes, tuple[str, str]]:
