@@ -1,14 +1,16 @@
 """Lower bounds: what no way of placing marks can go below, printed beside every plan.
 
-``loose`` holds under every answer to every open question (the reasons stand in
-``outlook``). ``tree`` also knows that a prefix is held only as long as the shorter ones
-before it: an hour on the end of a prompt is paid for on all of it that has to be written.
-That is a linear programme whose constraints compare two variables each, so a minimum cut.
-Where the cheapest choice for every prefix by itself already respects that order, as it
-always does in one conversation, ``tree`` is ``loose`` and no cut is needed; the rest is cut
-prompt family by prompt family, as long as it is small.
+``loose`` holds under every answer to every open question; the reasons stand in
+``outlook``. ``tree`` is the higher of two more, family of prompts by family, and never
+below ``loose``:
 
-Both are bounds on the cost of prompts, as ``Projection.input_cost`` is, of plans that the
+* a prefix is held only with the shorter ones before it, so an hour on the end of a prompt
+  is paid for on all of it that has to be written (``cuts``; under every answer, where the
+  order matters at all and the family is small, else it says what ``loose`` says);
+* an entry keeps the lifetime it was written with, and where prompts part only one that
+  stands right there helps (``standing``; at any size, where these are the answers taken).
+
+All are bounds on the cost of prompts, as ``Projection.input_cost`` is, of plans that the
 service accepts: a refused call costs nothing.
 """
 
@@ -35,7 +37,7 @@ class Bounds:
 
     #: ``None`` where a price is unknown.
     loose: Decimal | None
-    #: Never below ``loose``; ``None`` where it is too large to compute.
+    #: Never below ``loose``; ``None`` where it was not computed.
     tree: Decimal | None
 
     @property

@@ -8,14 +8,12 @@ does not cache. Its costs are worked out by hand at the list price of
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks import fidelity
 from cacheplan.facts import Model
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Block
@@ -24,27 +22,6 @@ from cacheplan.tokens import Count
 ROOT = Path(__file__).parents[1]
 INVENTED = Path(__file__).parent / "fixtures" / "fidelity_usage.jsonl"
 SESSIONS = ROOT.parent / "shared" / "traces" / "claude_sessions"
-
-
-def _from_root() -> None:
-    """Make the folder a package without the root on the path, where sources would hide
-    the installed package.
-    """
-    folder = ROOT / "benchmarks"
-    spec = importlib.util.spec_from_file_location(
-        "benchmarks", folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
-    sys.modules["benchmarks"] = package
-    spec.loader.exec_module(package)
-
-
-if not TYPE_CHECKING:
-    _from_root()
-
-from benchmarks import fidelity  # noqa: E402 -- found only once it is a package
 
 
 class NeverAsked:

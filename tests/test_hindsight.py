@@ -21,7 +21,7 @@ from futures import (
     toys,
     workload,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle import Switches
 from workloads import switches
@@ -117,7 +117,6 @@ def test_never_dearer_than_a_baseline(rng: Random, calls: int, waits: float) -> 
         assert found <= cost(work, policy.bind(work)), policy.name
 
 
-@settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.integers(1, 20), switches())
 def test_nor_under_other_answers(rng: Random, calls: int, answers: Switches) -> None:
     """The same holds under every answer to every open question."""

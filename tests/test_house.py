@@ -67,7 +67,7 @@ def tracked() -> list[Path]:
         paths = [ROOT / name for name in listed if name]
     else:
         paths = [ROOT / ".ci" / "run", *ROOT.glob("*")]
-        for folder in ("benchmarks", "cacheplan", "docs", "examples", "tests"):
+        for folder in ("benchmarks", "cacheplan", "docs", "examples", "notebooks", "tests"):
             paths += (ROOT / folder).rglob("*")
     return [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
 

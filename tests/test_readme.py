@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import cacheplan
+from benchmarks.readme import figures
 from cacheplan.io.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -127,3 +128,8 @@ def test_example_prices_are_prices(tmp_path: Path) -> None:
     done = run(["-c", PROGRAM, *words], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2.25" in done.stdout
+
+
+def test_figures_are_those_that_were_measured() -> None:
+    """The README's figures are the kept results, to the letter."""
+    assert figures() in (ROOT / "README.md").read_text(encoding="utf-8")
