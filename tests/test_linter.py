@@ -106,7 +106,10 @@ def test_the_dearest_stands_first_behind_what_is_refused() -> None:
 def test_what_saves_nothing_is_only_a_note() -> None:
     """A fix that is simulated to save nothing is no warning, and an error stays one."""
     found = lint(subject(), [rule(NOTHING), rule(NOTHING, "error")]).findings
-    assert [(one.severity, one.saving) for one in found] == [("error", 0), ("note", 0)]
+    assert [(one.severity, one.saving) for one in found] == [
+        ("error", Decimal()),
+        ("note", Decimal()),
+    ]
 
 
 def test_where_money_is_unknown_nothing_is_claimed() -> None:
