@@ -318,10 +318,16 @@ class TestFinding:
     def test_json(self) -> None:
         """As JSON the place is structured, so that nobody has to take it apart."""
         assert self.FOUND.to_json() == {
+            "code": "",
             "rule": "below-minimum",
             "severity": "warning",
-            "message": "too short",
+            "confidence": "high",
             "place": {"level": "messages", "index": 3, "content": 1, "inner": None},
+            "calls": 0,
+            "message": "too short",
+            "saving_usd": None,
+            "saving_usd_per_day": None,
+            "fix": None,
         }
 
     def test_without_place(self) -> None:
