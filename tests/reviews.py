@@ -19,7 +19,7 @@ __all__ = ["MARK", "PERSON", "dated", "lines", "reviewed", "steady", "subject"]
 MARK = {"type": "ephemeral"}
 #: What no report may show unless it is asked to.
 PERSON = "Mrs Winterbottom"
-_BODY = "Answer in one sentence and be kind to whoever asks. " * 60
+_BODY = "Answer in one sentence and be kind to whoever asks. " * 300
 
 
 def dated(calls: int = 12, *, label: str = "clerk", every: float = 400) -> list[dict[str, Any]]:
