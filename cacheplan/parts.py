@@ -6,9 +6,10 @@ holds an image, say, which is another prompt for every message of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+from cacheplan import kinds
 from cacheplan.pieces import Piece
 from cacheplan.prompt import Lifetime
 from cacheplan.settings import citations_in, images_in
@@ -52,15 +53,26 @@ class Part(NamedTuple):
 
 def part_of(pieces: Sequence[Piece], blocks: Iterable[int]) -> Part:
     """Say what pieces ask of a body; ``blocks`` are their numbers."""
-    return Part(
-        blocks=tuple(blocks),
-        marks=tuple((at, piece.mark) for at, piece in enumerate(pieces) if piece.mark),
-        answers=tuple(at for at, piece in enumerate(pieces) if _is_answer(piece)),
-        traits=IMAGES * images_in(pieces)
-        | CITATIONS * citations_in(pieces)
-        | THINKS * any(piece.block.kind in THINKING for piece in pieces)
-        | ENTANGLED * any(map(_is_entangled, pieces)),
-    )
+    marks, answers, traits = [], [], 0
+    for at, (block, _, mark) in enumerate(pieces):
+        kind, refuses = block.kind, block.refuses
+        if mark:
+            marks.append((at, mark))
+        if kind == "image" or (kind in kinds.INNER and _may_hold(block.body)):
+            alone = pieces[at : at + 1]
+            traits |= IMAGES * images_in(alone) | CITATIONS * citations_in(alone)
+        elif kind in THINKING:
+            traits |= THINKS
+        if kind == "compaction" or refuses in PASSING:
+            traits |= ENTANGLED
+        if block.role == "assistant" and kind.endswith("_tool_result"):
+            answers.append(at)
+    return Part(tuple(blocks), tuple(marks), tuple(answers), traits)
+
+
+def _may_hold(body: Mapping[str, Any]) -> bool:
+    """Tell whether a block is worth a look inside; most results of tools are a string."""
+    return "citations" in body or bool(kinds.inner(body))
 
 
 def traits_of(parts: Iterable[Part]) -> int:
@@ -74,13 +86,3 @@ def traits_of(parts: Iterable[Part]) -> int:
 def newest_question(messages: Sequence[Part]) -> int:
     """Return the newest message of a person; older models drop the thinking before it."""
     return max((at for at, part in enumerate(messages) if part.human), default=0)
-
-
-def _is_answer(piece: Piece) -> bool:
-    """Tell whether a block is what a server tool answered."""
-    return piece.block.role == "assistant" and piece.block.kind.endswith("_tool_result")
-
-
-def _is_entangled(piece: Piece) -> bool:
-    """Tell whether what is rendered of a block depends on the messages around it."""
-    return piece.block.kind == "compaction" or piece.block.refuses in PASSING

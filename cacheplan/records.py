@@ -91,6 +91,8 @@ class Intake:
 
     def _add(self, raw: bytes) -> None:
         """Take in one line of any form."""
+        if self._go_on(raw):
+            return
         parts = members(raw)
         line = _line(parts)
         if line.at is None and "calls_per_hour" not in parts:
@@ -105,6 +107,25 @@ class Intake:
             what = "missing; a call is a request, or blocks in the digest form"
             raise InputError(what, ("request",))
 
+    def _go_on(self, raw: bytes) -> bool:
+        """Take in a line whose request goes on from an earlier one, if it can be so."""
+        found = self._bodies.find(raw)
+        if found is None:
+            return False
+        try:
+            parts = members(found.text)
+            line = _line(parts)
+        except InputError:
+            return False  # Read whole, it says where.
+        if line.at is None:
+            return False
+        at = len(self._calls)
+        sent = self._bodies.go_on(found, parts["request"], self._envelope(line), at)
+        if sent is not None:
+            self._counted.append(at)
+            self._append(line, line.at, sent)
+        return sent is not None
+
     def _add_request(self, parts: Mapping[str, msgspec.Raw], line: _Line) -> None:
         """Take in the recorded form, or put the planned one aside."""
         if line.at is None:
@@ -112,7 +133,7 @@ class Intake:
             return
         at = len(self._calls)
         try:
-            sent = self._bodies.read(parts["request"], self._envelope(line), at)
+            sent = self._bodies.read_whole(parts["request"], self._envelope(line), at)
         except InputError as error:
             raise error.within("request") from error
         if sent is None:
@@ -267,15 +288,16 @@ def _count(holder: Mapping[str, Any], key: str) -> int:
 
 def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
     """Decode what every form of line says besides its prompt."""
-    found: dict[str, Any] = {}
+    found = dict(_LEFT_OUT)
     for key, read in _READERS.items():
-        given = member(parts, key)
-        try:
-            found[key] = read(given)
-        except InputError as error:
-            raise error.within(key) from error
-    response = found.pop("response")
-    usage = found.pop("usage")
+        if key in parts:
+            given = member(parts, key)
+            try:
+                found[key] = read(given)
+            except InputError as error:
+                raise error.within(key) from error
+    response = found["response"]
+    usage = found["usage"]
     recorded, failed = _response(response) if response else (usage, False)
     return _Line(
         at=found["at"],
@@ -397,3 +419,6 @@ _READERS: Final[Mapping[str, Any]] = {
     "response": _read_response,
     "usage": _read_usage,
 }
+
+#: What a line says by saying nothing.
+_LEFT_OUT: Final[Mapping[str, Any]] = {key: read(None) for key, read in _READERS.items()}

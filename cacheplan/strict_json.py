@@ -77,11 +77,12 @@ def value(raw: bytes | msgspec.Raw) -> Any:
     cacheplan.errors.InputError: a[1].b: NaN is not a number JSON knows
     """
     text = bytes(raw).strip(_BLANKS)
-    if text[:1] not in _OPENING:
-        try:
-            return _SCALAR.decode(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            pass  # the slow way says what is wrong
+    try:
+        found = _PLAIN.decode(text)
+        if text[:1] not in _OPENING or len(_KEYS.findall(text)) == _keys_in(found):
+            return found
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # the slow way says what is wrong
     try:
         document = _STRICT.decode(_utf8(text))
     except _DisputedError:
@@ -93,6 +94,18 @@ def value(raw: bytes | msgspec.Raw) -> Any:
     if b"\\ud" in text or b"\\uD" in text:
         _raise_first(document)
     return document
+
+
+def _keys_in(document: Any) -> int:
+    """Count the keys of all objects in a document."""
+    count, pending = 0, [document]
+    for item in pending:
+        if isinstance(item, dict):
+            count += len(item)
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return count
 
 
 class _DisputedError(Exception):
@@ -138,9 +151,12 @@ def _finite(text: str) -> float:
 #: How many characters of a value a sentence about it shows.
 _ENOUGH: Final = 40
 
-#: Numbers, text and constants hold no keys, so the fast decoder is as strict as ours.
-_SCALAR = msgspec.json.Decoder()
-_OPENING = (b"{", b"[", b"")
+#: Refuses all that we refuse but keys that stand twice; numbers and text hold none.
+_PLAIN = msgspec.json.Decoder()
+_OPENING = (b"{", b"[")
+#: Every key ends like this, and some texts have it inside. As many as there are keys in
+#: what was decoded means that none of either was dropped; more, that it has to be looked at.
+_KEYS = re.compile(rb'"[ \t\n\r]*:')
 _BLANKS = b" \t\n\r"
 _STRICT = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
 
@@ -164,12 +180,16 @@ def _locate(raw: bytes) -> None:
             seen[key] = _Fault("this key stands twice in one object") if key in seen else item
         return seen
 
-    document = json.loads(
-        raw.decode(),
-        object_pairs_hook=pairs,
-        parse_constant=lambda name: _Fault(f"{name} is not a number JSON knows"),
-        parse_float=_finite_or_fault,
-    )
+    try:
+        document = json.loads(
+            raw.decode(),
+            object_pairs_hook=pairs,
+            parse_constant=lambda name: _Fault(f"{name} is not a number JSON knows"),
+            parse_float=_finite_or_fault,
+        )
+    except (ValueError, RecursionError) as error:
+        # The first reader stopped at what is in dispute; further on it is no JSON at all.
+        raise _syntax(raw, error) from error
     _raise_first(document)
 
 

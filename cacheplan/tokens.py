@@ -129,15 +129,21 @@ class Estimate:
         generation = _GENERATIONS[tokenizer]
         made = [_elsewhere(block) or makeup(block, generation) for block in blocks]
         waiting = [
-            (block, weigh(chunk))
+            (block, chunk)
             for block in made
             if isinstance(block, Makeup)
             for text in block.texts
             for chunk in chunks(text)
         ]
-        lengths = self._ruler([chunk.latin for _, chunk in waiting])
-        for (block, chunk), length in zip(waiting, lengths, strict=True):
-            block.add(*chunk.tokens(length, generation))
+        # A log names the same few tools, and reads the same files, again and again.
+        weighed = {chunk: weigh(chunk) for chunk in dict.fromkeys(chunk for _, chunk in waiting)}
+        lengths = self._ruler([chunk.latin for chunk in weighed.values()])
+        costs = {
+            text: chunk.tokens(length, generation)
+            for (text, chunk), length in zip(weighed.items(), lengths, strict=True)
+        }
+        for block, text in waiting:
+            block.add(*costs[text])
         return [block if isinstance(block, Count) else self._rounded(block) for block in made]
 
     def _rounded(self, block: Makeup) -> Count:

@@ -602,7 +602,7 @@ class TestEconomy:
         for number in range(3):
             reader.read(talk(metadata={"user_id": str(number)}, max_tokens=number, more=[number]))
         assert not any(
-            key in (b"metadata", b"max_tokens", b"more") for key, _ in reader.bodies._outer
+            key in (b"metadata", b"max_tokens", b"more") for key, _ in reader.bodies._heads._outer
         )
 
 

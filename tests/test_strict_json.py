@@ -90,6 +90,8 @@ class TestMembers:
             (b"", "the JSON ends too early (after 0 bytes)"),
             (b'{"a": 1} x', "not JSON: extra data at character 10"),
             (b'{"a": NaN}', "a: NaN is not a number JSON knows"),
+            (b'NaN{"a": 1}', "not JSON: extra data at character 4"),
+            (b'{"a": NaN, "a" 1}', "not JSON: expecting ':' delimiter at character 16"),
             (b'{"a": {"b": [1, -Infinity]}}', "a.b[1]: -Infinity is not a number JSON knows"),
             (b'{"a": \xff}', "byte 7 is not UTF-8"),
             (b'{"a": ' * 100_000, "nested too deeply to be read"),
@@ -135,6 +137,24 @@ class TestValue:
             raw = json.dumps(document, ensure_ascii=escaped).encode()
             assert value(raw) == value(b" \n" + raw + b"\t") == document
 
+    @pytest.mark.parametrize("raw", ["1" * 30, "-0", "-0.0", "1e22", "0.1e-5", '"\\u00e9\\/"'])
+    def test_numbers_and_escapes_are_those_of_json(self, raw: str) -> None:
+        """What has several spellings, or no end, is the value that Python's reader makes."""
+        for inside in (raw, f"[{raw}]", f'{{"a": {raw}}}'):
+            assert repr(value(inside.encode())) == repr(json.loads(inside))
+
+    @given(st.lists(st.sampled_from(['{"a":', "NaN", "1", ",", '"a"', "}", "[", "]", ":", " "])))
+    def test_nothing_but_a_fault_is_raised(self, parts: list[str]) -> None:
+        """Anything that is no JSON is one clear line, and nothing is taken that is not."""
+        raw = "".join(parts)
+        for read in (value, members, array):
+            try:
+                read(raw.encode())
+            except InputError as error:
+                assert "\n" not in str(error)  # noqa: PT017 -- reading may also succeed
+            else:
+                json.loads(raw)
+
     @given(st.dictionaries(names, documents, min_size=1), st.data())
     def test_a_truncated_document_is_refused(
         self, document: dict[str, Any], data: st.DataObject
@@ -157,6 +177,9 @@ class TestValue:
             ("1e999", "1e999 is larger than any number here"),
             ("1" * 5000, "a number is too long to be read"),
             ('[{"a": 1, "a": NaN}]', "[0].a: this key stands twice in one object"),
+            ('[{"a": "\\":", "a" \t: 2}]', "[0].a: this key stands twice in one object"),
+            ('{"a": 1, "\\u0061": 2}', "a: this key stands twice in one object"),
+            ("[1e999] x", "not JSON: extra data at character 9"),
             ('{"a": "x', "the JSON ends too early (after 8 bytes)"),
             ('"a\nb"', "not JSON: invalid control character at character 3"),
         ],

@@ -144,16 +144,18 @@ class TestEstimate:
     """The estimate, with a ruler whose tokens are words."""
 
     def test_the_ruler_is_asked_once_for_all(self) -> None:
-        """All texts of all blocks go to the ruler together, cut into chunks."""
+        """All texts of all blocks go to the ruler together, cut into chunks, each text once."""
         handed: list[list[str]] = []
 
         def ruler(parts: list[str]) -> list[int]:
             handed.append(parts)
             return words(parts)
 
-        Estimate(ruler).count([text("a b"), text("c " * 9000), text("")], NEW)
+        long = " ".join(map(str, range(5000)))
+        Estimate(ruler).count([text("a b"), text(long), text(""), text("a b"), text(long)], NEW)
         assert len(handed) == 1
         assert len(handed[0]) > 4
+        assert "".join(handed[0]) == "a b" + long
 
     @given(st.lists(texts), models)
     def test_blocks_do_not_touch_each_other(self, parts: list[str], known: Model | None) -> None:

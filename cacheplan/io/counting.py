@@ -16,6 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -104,12 +105,37 @@ def _batches(texts: list[str]) -> Iterator[list[str]]:
 
 
 def _lengths(encoding: Any, texts: list[str]) -> list[int]:
-    """Encode with as many threads as there are cores, where that pays."""
+    """Encode with every core that nobody uses, where that pays."""
     size = sum(map(len, texts))
-    threads = min(8, os.cpu_count() or 1)
+    threads = _unused_cores()
     if threads == 1 or size < max(_WORTH_THREADS, _WORTH_A_THREAD * len(texts)):
-        return [len(encoding.encode_ordinary(text)) for text in texts]
-    return [len(tokens) for tokens in encoding.encode_ordinary_batch(texts, num_threads=threads)]
+        return _encoded(encoding, texts)
+    from concurrent.futures import ThreadPoolExecutor
+
+    lengths = [0] * len(texts)
+    with ThreadPoolExecutor(threads) as pool:
+        # tiktoken's own batches hand over every text by itself, which takes as long as
+        # encoding half a kilobyte.
+        lots = [texts[first::threads] for first in range(threads)]
+        for first, found in enumerate(pool.map(partial(_encoded, encoding), lots)):
+            lengths[first::threads] = found
+    return lengths
+
+
+def _encoded(encoding: Any, texts: list[str]) -> list[int]:
+    """Encode one text after the other."""
+    return [len(encoding.encode_ordinary(text)) for text in texts]
+
+
+def _unused_cores() -> int:
+    """Say for how many threads there are cores, the one that asks included.
+
+    Two threads on a core that is wanted elsewhere take a third more of its time than one
+    and are done no sooner (measured on two cores with seven programs).
+    """
+    cores = os.cpu_count() or 1
+    busy = max(os.getloadavg()[0], 1.0) if hasattr(os, "getloadavg") else 1.0
+    return min(8, 1 + max(0, round(cores - busy)))
 
 
 _lock: Final = threading.Lock()
