@@ -714,3 +714,12 @@ def job(at: int) -> dict[str, Any]:
     """Return a body with a long shared system prompt and an input of its own."""
     text = "Sort this ticket into one of the queues below. " * 400
     return request(message("user", f"ticket {at}"), system=text, model="claude-sonnet-4-5")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="who may read a file is said otherwise here")
+def test_who_may_read_what_is_written_is_the_users_own_setting() -> None:
+    """A file that appears whole has the permissions of any file made by hand."""
+    write("jobs.jsonl", [{"at": 0, "request": job(0)}])
+    Path("by-hand").touch()
+    assert run("mark jobs.jsonl --policy static -o marked.jsonl").exit_code == 0
+    assert Path("marked.jsonl").stat().st_mode == Path("by-hand").stat().st_mode

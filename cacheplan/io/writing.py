@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -46,15 +46,13 @@ def _write(output: str, parts: Iterable[str]) -> None:
 
 def _write_whole(target: Path, parts: Iterable[str]) -> None:
     """Write beside the target and move it there at the end, or leave nothing."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-    ) as stream:
-        part = Path(stream.name)
-        try:
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        # Opened like any file, so that who may read it is the user's own setting.
+        with part.open("x", encoding="utf-8") as stream:
             stream.writelines(parts)
-            stream.close()
-            part.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+        part.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
