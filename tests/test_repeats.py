@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_128_intdigest
 
@@ -284,7 +284,6 @@ def said_by(workload: Workload) -> Any:
 
 
 @given(lines())
-@settings(max_examples=300)
 def test_lines_like_whole(log: list[bytes]) -> None:
     """A log is the same workload, and has the same faults, whether what its lines repeat is
     cut out or read.
