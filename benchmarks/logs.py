@@ -33,6 +33,9 @@ class Agents:
     #: Characters that a tool answers, on average.
     answer: int = 2400
     usage: bool = False
+    #: Written as Anthropic's SDK for Python sends bodies: messages before the model, the
+    #: system prompt and the tools, no blanks, nothing escaped that need not be.
+    sdk: bool = False
     seed: int = 1
 
     def lines(self) -> Iterator[bytes]:
@@ -51,12 +54,13 @@ class Agents:
         self, name: str, at: float, chance: random.Random, source: _Source
     ) -> Iterator[tuple[float, bytes]]:
         """Yield one conversation's calls, each with all messages so far."""
-        head = _head(source.shared)
-        sent = [json.dumps({"role": "user", "content": source.text(600)})]
+        write = _as_sent if self.sdk else json.dumps
+        before, behind = _around(_head(source.shared), self.sdk)
+        sent = [write({"role": "user", "content": source.text(600)})]
         length = 0
         for turn in range(self.turns):
-            newest = json.loads(sent[-1])
-            body = f'{head}, "messages": [{", ".join([*sent[:-1], json.dumps(_marked(newest))])}]}}'
+            said = [*sent[:-1], write(_marked(json.loads(sent[-1])))]
+            body = f"{before}{(',' if self.sdk else ', ').join(said)}{behind}"
             usage = ""
             if self.usage:
                 usage = f', "response": {json.dumps(_usage(length, len(body) // 4))}'
@@ -65,7 +69,7 @@ class Agents:
             line = f'{{"at": {at}, {names}, "request": {body}{usage}}}'
             yield at, line.encode()
             at += chance.uniform(4, 40)
-            sent += map(json.dumps, _turn(f"{name}_{turn}", chance, source, self.answer))
+            sent += map(write, _turn(f"{name}_{turn}", chance, source, self.answer))
 
 
 class _Source:
@@ -84,8 +88,21 @@ class _Source:
         return self._text[start : start + length]
 
 
-def _head(text: str) -> str:
-    """Write everything before the messages, the last system block marked."""
+def _as_sent(value: Any) -> str:
+    """Write JSON as httpx does, which the SDK hands its bodies to."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _around(head: dict[str, Any], sdk: bool) -> tuple[str, str]:  # noqa: FBT001 -- Agents' own
+    """Write what stands before and behind the messages, with their brackets."""
+    if not sdk:
+        return f'{json.dumps(head)[:-1]}, "messages": [', "]}"
+    limit = {"max_tokens": head.pop("max_tokens")}
+    return f'{_as_sent(limit)[:-1]},"messages":[', f"],{_as_sent(head)[1:]}"
+
+
+def _head(text: str) -> dict[str, Any]:
+    """Make everything besides the messages, the last system block marked."""
     tools = [
         {
             "name": name,
@@ -102,8 +119,7 @@ def _head(text: str) -> str:
         {"type": "text", "text": "You are a careful agent."},
         {"type": "text", "text": text, **_MARK},
     ]
-    head = json.dumps({"model": MODEL, "max_tokens": 8192, "system": system, "tools": tools})
-    return head[:-1]
+    return {"model": MODEL, "max_tokens": 8192, "system": system, "tools": tools}
 
 
 def _turn(

@@ -41,6 +41,7 @@ _ROUNDS: Final = 5
 LOGS: Final = (
     ("40 conversations × 60 turns", Agents(conversations=40, turns=60)),
     ("the same, with usage", Agents(conversations=40, turns=60, usage=True)),
+    ("the same, as the SDK writes bodies", Agents(conversations=40, turns=60, sdk=True)),
     ("80 conversations × 25 turns", Agents(conversations=80, turns=25)),
     ("200 conversations × 10 turns", Agents(conversations=200, turns=10)),
 )

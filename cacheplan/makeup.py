@@ -121,7 +121,11 @@ def makeup(block: Block, generation: Literal["old", "new"]) -> Makeup:
 
 def written(value: Any) -> str:
     """Write JSON as the service shows it to the model: a blank after comma and colon."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _WRITER.encode(value)
+
+
+#: Made once: ``json.dumps`` makes one a call, which takes longer than a short input.
+_WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
 def _tool(made: Makeup, body: Mapping[str, Any]) -> None:

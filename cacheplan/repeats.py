@@ -208,10 +208,12 @@ class Repeats:
     def find(self, raw: bytes, at: int = 0) -> Found | None:
         """Return how a body that begins somewhere in a text goes on from a known one."""
         for known in reversed(self._known):
-            found = known.found(raw, at)
-            # Another conversation may begin with the same head: that is known as well.
-            if found is not None and found.first:
-                return found
+            # Asked here what is asked again there: there may be dozens, and one is it.
+            if raw.startswith(known.last, at + known.length - len(known.last)):
+                found = known.found(raw, at)
+                # Another conversation may begin with the same head: that is known as well.
+                if found is not None and found.first:
+                    return found
         for known in reversed(self._heads):
             found = known.found(raw, at)
             if found is not None:

@@ -216,9 +216,29 @@ class TestEstimate:
         parts = [f"{HELLO} {at} " * (at % 40) for at in range(500)]
         expected = [ruler([part])[0] for part in parts]
         assert ruler(parts) == expected
-        monkeypatch.setattr("os.cpu_count", lambda: 4)
+        monkeypatch.setattr(counting, "_unused_cores", lambda: 4)
         monkeypatch.setattr(counting, "_AT_ONCE", 200_000)
         assert ruler(parts) == expected
+
+    @pytest.mark.parametrize(
+        ("cores", "load", "unused"),
+        [
+            (1, 0.0, 1),
+            (2, 0.0, 2),
+            (2, 1.2, 2),
+            (2, 1.9, 1),
+            (2, 9.0, 1),
+            (16, 4.0, 8),
+            (None, 0, 1),
+        ],
+    )
+    def test_cores_that_are_wanted_elsewhere_are_left(
+        self, cores: int | None, load: float, unused: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """There are as many threads as cores that nobody else uses, but one, and at most 8."""
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+        assert counting._unused_cores() == unused
 
     def test_half_a_surrogate_pair_is_counted(self) -> None:
         """Text that is no valid Unicode is counted like text with a sign in that place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -228,6 +229,38 @@ def damaged(draw: st.DrawFn, raw: bytes) -> bytes:
     return raw[:place] + wrong + raw[place + draw(st.integers(0, 3)) :]
 
 
+def long_log(seed: int) -> Iterator[bytes]:
+    """Write a long conversation of few questions, whose last turns are sent anew now and
+    then, under other models, with members behind its messages and before them.
+    """
+    chance = random.Random(seed)
+    around = {"model": MODELS[seed % 2], "tools": [TOOL], "max_tokens": 100}
+    order = ["messages", *around] if seed % 4 < 2 else [*around, "messages"]
+    said: list[dict[str, Any]] = [{"role": "user", "content": "Which?"}]
+    for call in range(60):
+        if chance.random() < 0.05:
+            around["model"] = chance.choice(MODELS)
+        if chance.random() < 0.2:
+            del said[-2 * chance.randint(1, min(3, (len(said) + 1) // 2)) :]
+        held = [{"type": "text", "text": f"{call}"}, BLOCKS[4]]
+        said.append({"role": "assistant", "content": [*BLOCKS[3:4], *held][seed // 4 % 2 :]})
+        asks = chance.random() < 0.05
+        result = {**BLOCKS[6], "content": f"found {call}"}
+        said.append({"role": "user", "content": [BLOCKS[8] if asks else result]})
+        sent = marked(said, -1) if chance.random() < 0.8 else said
+        body = {**around, "messages": sent}
+        yield json.dumps({key: body[key] for key in order}).encode()
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_long_logs_like_whole(seed: int) -> None:
+    """So it is after dozens of calls, when most messages have been passed over."""
+    quick, whole = Reader(), Reader(Whole())
+    for number, raw in enumerate(long_log(seed)):
+        assert quick.read(raw, number) == whole.read(raw, number)
+    assert len(quick.tree) == len(whole.tree)
+
+
 @st.composite
 def lines(draw: st.DrawFn) -> list[bytes]:
     """Draw the lines of a log, with what may stand around a request."""
@@ -288,15 +321,6 @@ def test_lines_like_whole(log: list[bytes]) -> None:
     """A log is the same workload, and has the same faults, whether what its lines repeat is
     cut out or read.
     """
-    assert taken_in(log) == taken_in(log, Whole())
-
-
-def test_a_fault_outside_leaves_nothing_behind() -> None:
-    """A body whose top-level mark is none is refused before its new messages are laid."""
-    said = {"role": "user", "content": "plain"}
-    body = {"messages": [said], "model": "claude-opus-4-8"}
-    wrong = {**body, "messages": [said, said], "cache_control": {"type": "eternal"}}
-    log = [json.dumps({"at": at, "request": one}).encode() for at, one in enumerate((body, wrong))]
     assert taken_in(log) == taken_in(log, Whole())
 
 
@@ -370,6 +394,65 @@ def test_a_key_on_both_sides_stands_twice() -> None:
         assert (said == "model: this key stands twice in one object") is (number == 2)
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        [conversation(3, ', "system": "Be brief."'), conversation(4)],
+        [conversation(3), conversation(3)[:-2] + b", ]}"],
+        [conversation(3), conversation(3)[:-2] + b" ]}", conversation(4)[:-2] + b" ]}"],
+        [conversation(3), conversation(4).replace(b", {", b",{"), conversation(5)],
+    ],
+)
+def test_ends_like_whole(log: list[bytes]) -> None:
+    """Members that are gone are gone, a comma before the end is none, and blanks are blanks."""
+    quick, whole = Reader(), Reader(Whole())
+    for number, raw in enumerate(log):
+        assert quick.read(raw, number) == whole.read(raw, number)
+
+
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": [dict(BLOCKS[0])]}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [BLOCKS[2]]},
+        {
+            "content": [
+                BLOCKS[2],
+                {**BLOCKS[0], "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+            ]
+        },
+        {"content": [BLOCKS[3], {**RESULT, **MARK}]},
+        {"content": [{**RESULT, "content": [BLOCKS[2]], **MARK}]},
+        {"content": [{**RESULT, "content": [{**RESULT, "content": [BLOCKS[2]]}], **MARK}]},
+        {"content": [BLOCKS[2], {"type": "fallback", **MARK}]},
+        {"content": [BLOCKS[2]], "more": [{"a": 1, **MARK}]},
+        {"content": [BLOCKS[5]]},
+        {"content": [{**BLOCKS[4], "input": [{"a": 1, **MARK}]}]},
+    ],
+)
+@pytest.mark.parametrize("style", [(", ", ": "), (",", ":")])
+def test_a_message_is_known_without_its_mark(
+    message: dict[str, Any], style: tuple[str, str]
+) -> None:
+    """A message whose mark has moved on is what it is to one who never saw the mark."""
+    said = [{"role": "user", **message}]
+    body = {"model": "claude-haiku-4-5", "messages": said}
+    one = json.dumps(body, separators=style).encode()
+    ends = [
+        f'{style[0]}"cache_control"{style[1]}{json.dumps(control, separators=style)}}}]'
+        for control in ({"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"})
+    ]
+    for end in ends:
+        before, found, after = one.rpartition(end.encode())
+        if found:
+            other = before + b"}]" + after
+            reader = Reader()
+            reader.read(one, 0)
+            assert reader.read(other, 1) == Reader().read(other, 0)
+
+
 def test_what_stands_behind_may_end_another_list() -> None:
     """Members known from behind the messages do not hide one that came between."""
     quick, whole = Reader(), Reader(Whole())
@@ -400,8 +483,17 @@ def thoughtful(turns: int) -> Iterator[bytes]:
         said.append({"role": "user", "content": [BLOCKS[6]]})
 
 
+def resent(calls: int) -> Iterator[bytes]:
+    """Write a conversation whose last turn is sent anew each time."""
+    for call in range(2, calls):
+        body = conversation(call + 2)
+        yield body.replace(b"number %d" % call, b"number %d again" % call)
+        yield body
+
+
 @pytest.mark.parametrize(
-    "log", [[conversation(length) for length in range(2, 30)], list(thoughtful(20))]
+    "log",
+    [[conversation(length) for length in range(2, 30)], list(thoughtful(20)), list(resent(30))],
 )
 def test_repeats_are_found(log: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a conversation that grows, only the first body is read whole."""

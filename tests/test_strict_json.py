@@ -178,6 +178,7 @@ class TestValue:
             ("1" * 5000, "a number is too long to be read"),
             ('[{"a": 1, "a": NaN}]', "[0].a: this key stands twice in one object"),
             ('[{"a": "\\":", "a" \t: 2}]', "[0].a: this key stands twice in one object"),
+            ('[{"a": 1, "a" \t: 2}]', "[0].a: this key stands twice in one object"),
             ('{"a": 1, "\\u0061": 2}', "a: this key stands twice in one object"),
             ("[1e999] x", "not JSON: extra data at character 9"),
             ('{"a": "x', "the JSON ends too early (after 8 bytes)"),
