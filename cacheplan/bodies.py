@@ -147,6 +147,7 @@ class Bodies:
             return None
         around = self._around(found, parts)
         name = envelope.model or _text(around.outer, "model")
+        _automatic(around.outer)  # What is wrong outside is found before anything is laid.
         look = Look.of(name)
         if found.first and known.variant != look.variant:
             return None

@@ -324,6 +324,15 @@ def test_lines_like_whole(log: list[bytes]) -> None:
     assert taken_in(log) == taken_in(log, Whole())
 
 
+def test_a_fault_outside_leaves_nothing_behind() -> None:
+    """A body whose top-level mark is none is refused before its new messages are laid."""
+    said = {"role": "user", "content": "plain"}
+    body = {"messages": [said], "model": "claude-opus-4-8"}
+    wrong = {**body, "messages": [said, said], "cache_control": {"type": "eternal"}}
+    log = [json.dumps({"at": at, "request": one}).encode() for at, one in enumerate((body, wrong))]
+    assert taken_in(log) == taken_in(log, Whole())
+
+
 def conversation(length: int, around: str = "") -> bytes:
     """Write a conversation of some messages, perhaps with members behind them."""
     said = [{"role": "user", "content": f"message number {number}"} for number in range(length)]
