@@ -22,7 +22,7 @@ from small import digest_line, message, request
 import cacheplan
 from cacheplan import facts
 from cacheplan.contest import NAMES
-from cacheplan.io import cli, desk
+from cacheplan.io import desk, options
 from cacheplan.io.cli import main
 
 PROGRAM: Final = "import sys; from cacheplan.io.cli import main; sys.exit(main())"
@@ -290,7 +290,7 @@ class TestCheck:
 
     def test_platforms_are_the_known_ones(self) -> None:
         """The platforms on offer are those of the tables."""
-        assert tuple(facts.PLATFORMS) == cli._PLATFORMS
+        assert tuple(facts.PLATFORMS) == options.PLATFORMS
 
     def test_broken_body(self) -> None:
         """What is wrong with a body is said with file and path."""

@@ -14,7 +14,8 @@ from small import digest_line
 
 import cacheplan
 from cacheplan.io import showing
-from cacheplan.io.cli import _REPORTS, main
+from cacheplan.io.cli import main
+from cacheplan.io.options import REPORTS
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +102,7 @@ class TestExitCodes:
 class TestForms:
     """A review is written in every form, to standard output or to a file."""
 
-    @pytest.mark.parametrize("form", _REPORTS)
+    @pytest.mark.parametrize("form", REPORTS)
     def test_file(self, form: str) -> None:
         """``-o`` writes what would have been printed, and prints nothing."""
         printed = run(f"review dated.jsonl --format {form}")
@@ -110,7 +111,7 @@ class TestForms:
         assert Path("out").read_text() == printed.stdout
         assert "CP001" in printed.stdout
 
-    @pytest.mark.parametrize("form", _REPORTS)
+    @pytest.mark.parametrize("form", REPORTS)
     def test_privacy(self, form: str) -> None:
         """No form says what a prompt says, unless it is asked to say what differs."""
         hidden = run(f"review dated.jsonl --format {form}").stdout
@@ -120,7 +121,7 @@ class TestForms:
 
     def test_forms_are_the_known_ones(self) -> None:
         """Every form on offer can be written."""
-        assert tuple(showing.REPORTS) == _REPORTS
+        assert tuple(showing.REPORTS) == REPORTS
 
     def test_json(self) -> None:
         """The document has the keys of the contract, and the bill of ``simulate``."""

@@ -1,0 +1,40 @@
+"""One module a command, each a function that decides nothing.
+
+Heavy modules are imported inside the functions, so that ``--help`` is immediate. The list
+is written by hand, in the order of the work.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from cacheplan.io.commands import (
+    anonymize,
+    check,
+    compare,
+    explain,
+    mark,
+    plan,
+    review,
+    simulate,
+    tables,
+)
+
+__all__ = ["COMMANDS"]
+
+#: Every command.
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    review.review,
+    review.demo,
+    plan.plan,
+    compare.compare,
+    simulate.simulate,
+    mark.mark,
+    check.check,
+    explain.explain,
+    anonymize.anonymize,
+    tables.prices,
+    tables.facts,
+)
