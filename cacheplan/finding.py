@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from cacheplan.edits import Edit
+from cacheplan.lanes import LaneKey
 from cacheplan.prompt import Breakpoint, Place
 from cacheplan.workload import Call
 
@@ -56,7 +57,12 @@ class Finding:
     confidence: Confidence = "high"
     place: Place | None = None
     #: Which calls: model and label.
-    lane: tuple[str, str | None] | None = None
+    lane: LaneKey | None = None
+    #: All of them, where it is one fault of several kinds of calls.
+    lanes: tuple[LaneKey, ...] = ()
+    #: What it is about besides its rule and its calls, in words that are the same whatever
+    #: calls show it: a tool's name, what a text begins with. Never shown, since it is text.
+    about: str = ""
     #: How many calls it concerns.
     calls: int = 0
     examples: tuple[Example, ...] = ()
@@ -65,6 +71,20 @@ class Finding:
     #: a price is unknown.
     saving: Decimal | None = None
     saving_per_day: Decimal | None = None
+    #: Why it is to stay as it is; empty where it is not.
+    waived: str = ""
+    #: True where a baseline has it.
+    known: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Tell whether it is waived or known, so that no check fails for it."""
+        return bool(self.waived) or self.known
+
+    @property
+    def of(self) -> tuple[tuple[str, str | None], ...]:
+        """Every kind of calls that it is about."""
+        return self.lanes or (() if self.lane is None else (self.lane,))
 
     def __str__(self) -> str:
         """Say it in a line."""

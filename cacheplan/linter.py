@@ -17,6 +17,7 @@ from cacheplan.choosing import choose
 from cacheplan.edits import Edit, edited
 from cacheplan.finding import SEVERITIES, Finding
 from cacheplan.plan import Plan
+from cacheplan.precedence import settled
 from cacheplan.projection import Marker, Projection, project
 from cacheplan.rules import RULES
 from cacheplan.subject import Subject
@@ -47,8 +48,8 @@ def lint(subject: Subject, rules: Sequence[ModuleType] = RULES) -> Findings:
     paid = _bill(subject, workload, lambda call: call.marks, "as-marked")
     plan = choose(workload, subject.sheet)
     planned = _bill(subject, workload, plan.marker(workload.tree), "planned")
-    priced = [_priced(subject, finding, paid, planned) for finding in found]
-    edits = [one.fix.edit for one in found if one.fix is not None and one.fix.edit is not None]
+    priced = settled([_priced(subject, finding, paid, planned) for finding in found])
+    edits = [one.fix.edit for one in priced if one.fix is not None and one.fix.edit is not None]
     return Findings(
         findings=tuple(sorted(priced, key=_weight)),
         paid=paid,
