@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Final
 
 from cacheplan.finding import Finding
-from cacheplan.report import Review, lane_of, redacted
+from cacheplan.report import Review
 from cacheplan.tables import count, dollars, printable, ratio
+from cacheplan.wording import lane_of, redacted
 
 __all__ = ["code", "escaped", "markdown"]
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from cacheplan.comparison import Comparison
-from cacheplan.report import Review, lane_of, redacted
+from cacheplan.report import Review
 from cacheplan.shared import SHOWN, Shared
 from cacheplan.tables import count, dollars, printable
+from cacheplan.wording import lane_of, redacted
 
 __all__ = ["page"]
 

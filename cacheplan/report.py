@@ -1,66 +1,38 @@
-"""A review said: what is paid, what would be, and what to do about it first.
+"""A review: what is paid, what would be, and what to do about it first.
 
-Knows the findings, the policies and the shared prefixes of a workload, and how to put
-them into words. What prompts say is shown only as its shape, unless text is asked for.
+Knows the findings, the policies and the shared prefixes of a workload. Every form that a
+review is written in is made from this one value.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from html import escape
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from cacheplan import screen
 from cacheplan.comparison import Comparison
 from cacheplan.contest import contest
 from cacheplan.errors import InputError
-from cacheplan.finding import SEVERITIES, Example, Finding
+from cacheplan.finding import SEVERITIES, Finding
 from cacheplan.linter import Findings, lint
-from cacheplan.patterns import shape
 from cacheplan.plan import Plan
 from cacheplan.projection import Bill, Projection
 from cacheplan.rules import RULES
 from cacheplan.shared import Shared, shared
+from cacheplan.steps import Step, Sum, steps
 from cacheplan.subject import Subject
-from cacheplan.tables import aligned, count, dollars, html, printable, ratio
+from cacheplan.tables import count, dollars, html, printable, ratio
+from cacheplan.wording import a_day, redacted
 from cacheplan.workload import Workload
 
-__all__ = ["Review", "Step", "Sum", "failing", "lane_of", "redacted", "review", "threshold"]
+__all__ = ["Review", "failing", "review", "threshold"]
 
 _DAY: Final = 86_400
 #: Less than an hour says too little about a day.
 _HOUR: Final = 3_600
-#: The width of the text: that of a terminal nobody has made wider.
-WIDTH: Final = 80
-#: What is shown of one example.
-LONGEST: Final = 160
-
-
-class Sum(NamedTuple):
-    """One answer to what prompts cost, in words and dollars."""
-
-    name: str
-    amount: Decimal | None
-    daily: Decimal | None
-    how: str
-
-
-class Step(NamedTuple):
-    """One thing to do, with what it saves; ``None`` where nobody can say."""
-
-    what: str
-    how: str
-    saving: Decimal | None
-    daily: Decimal | None
-
-    @property
-    def worth(self) -> str:
-        """What it saves, in words; empty where nobody can say."""
-        if self.saving is None:
-            return ""
-        return f"saves {dollars(self.saving)}{_a_day(self.daily, ', ')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,30 +100,8 @@ class Review:
         return [Sum(name, amount, self.daily(amount), how) for name, amount, how in rows]
 
     def steps(self) -> list[Step]:
-        """Return what to do, in the order of doing it: refusals, the plan, the findings.
-
-        Where the plan pays, findings about marks are part of it and not done apart.
-        """
-        first = [one for one in self.findings if one.severity == SEVERITIES[0]]
-        rest = [one for one in self.findings if one.severity != SEVERITIES[0] and _pays(one)]
-        marking = list(self._marking([one for one in rest if _about_marks(one)]))
-        if marking:
-            rest = [one for one in rest if not _about_marks(one)]
-        return [*map(_step, first), *marking, *map(_step, rest)]
-
-    def _marking(self, mended: Sequence[Finding]) -> Iterator[Step]:
-        """Say what other marks are worth, if they are, and which findings that mends."""
-        paid, planned = self.found.paid.input_cost, self.found.planned.input_cost
-        if paid is None or planned is None:
-            saving = None
-        elif planned < paid:
-            saving = paid - planned
-        else:
-            return
-        codes = ", ".join(dict.fromkeys(one.code for one in mended))
-        how = "cacheplan plan WORKLOAD -o plan.json; marks change nothing the model reads"
-        how = f"{how} (mends {codes})" if codes else how
-        yield Step("mark as planned", how, saving, self.daily(saving))
+        """Return what to do, in the order of doing it."""
+        return steps(self.found, self.daily)
 
     def to_json(self, *, show: bool = False) -> dict[str, Any]:
         """Return the shape that ``review --format json`` prints."""
@@ -190,34 +140,14 @@ class Review:
 
     def text(self, *, show: bool = False) -> str:
         """Say it on a terminal: the answer on the first screen, the reasons below."""
-        parts = [self._answer()]
+        parts = [screen.answer(self.size(), self.sums(), self.steps())]
         if self.findings:
-            said = (_said(one, show=show) for one in self.findings)
+            said = (screen.finding(one, show=show) for one in self.findings)
             parts.append("\n\n".join(["Findings", *said]))
-        parts += [self._sharing(), f"The plan\n\n{self.plan}", self._policies()]
+        parts += [screen.sharing(self.shared), f"The plan\n\n{self.plan}", self._policies()]
         if self.notes:
-            parts.append("\n".join(_wrapped(note, "", "  ") for note in self.notes))
+            parts.append("\n".join(map(screen.note, self.notes)))
         return "\n\n".join(printable(part) for part in parts)
-
-    def _answer(self) -> str:
-        """Say what is paid, what would be, and three things to do: one screen."""
-        rows = [(row.name, dollars(row.amount), _a_day(row.daily), row.how) for row in self.sums()]
-        lines = [self.size(), "", aligned(("for prompts", "", "", ""), rows, source=True)]
-        steps = self.steps()
-        if not steps:
-            lines += [
-                "",
-                "There is nothing to do: no other marks cost less, and nothing was found.",
-            ]
-        else:
-            lines += ["", "What to do first:"]
-        for number, step in enumerate(steps[:3], 1):
-            what = f"{step.what}: {step.worth}" if step.worth else step.what
-            lines.append(_wrapped(what, f"{number}. ", "   ", most=3))
-            lines.append(_wrapped(step.how, "   ", "   ", most=2))
-        if len(steps) > 3:  # noqa: PLR2004 -- as many as were said
-            lines.append(f"   … and {len(steps) - 3} more below.")
-        return "\n".join(lines)
 
     def size(self) -> str:
         """Say how much was looked at."""
@@ -226,33 +156,15 @@ class Review:
             f" {count(self.prompt_tokens)} prompt tokens ({self.tokens_from})"
         )
 
-    def _sharing(self) -> str:
-        """Say what calls have in common."""
-        if not self.shared:
-            return "No two calls share a prefix."
-        head = ("up to", "tokens", "calls", "mark", "calls of")
-        rows = [
-            (
-                row.breakpoint,
-                count(row.tokens),
-                count(row.calls),
-                str(row.lifetime or "no"),
-                ", ".join(row.lanes),
-            )
-            for row in self.shared
-        ]
-        table = aligned(head, rows, source=True)
-        return f"What calls share, that with the most to read first\n\n{table}"
-
     def _policies(self) -> str:
         """Say how every policy fares."""
         return f"Every policy on the calls that are scored\n\n{self.comparison}"
 
     def _repr_html_(self) -> str:
         """Show it in a notebook; every cell is escaped."""
-        sums = [(row.name, dollars(row.amount), _a_day(row.daily), row.how) for row in self.sums()]
+        sums = [(row.name, dollars(row.amount), a_day(row.daily), row.how) for row in self.sums()]
         steps = [
-            (f"{step.what}: {step.how}", dollars(step.saving), _a_day(step.daily))
+            (f"{step.what}: {step.how}", dollars(step.saving), a_day(step.daily))
             for step in self.steps()
         ]
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
@@ -350,23 +262,6 @@ def failing(findings: Sequence[Finding], wanted: str) -> list[Finding]:
     return [finding for finding in findings if finding.severity in grave]
 
 
-# --- words -----------------------------------------------------------------------------
-
-
-def lane_of(finding: Finding) -> str:
-    """Name the calls that a finding is about."""
-    if finding.lane is None:
-        return ""
-    model, label = finding.lane
-    return " / ".join(filter(None, (label, model)))
-
-
-def redacted(example: Example, *, show: bool) -> str:
-    """Return an example's text as it may be seen: the text, or its shape."""
-    text = example.text if show else shape(example.text)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-
-
 def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
     """Return a finding, with examples that say no more than they may."""
     examples = [
@@ -377,68 +272,6 @@ def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
     if finding.lane is not None:
         lane = {"model": finding.lane[0], "label": finding.lane[1]}
     return {**finding.to_json(), "lane": lane, "examples": examples}
-
-
-def _pays(finding: Finding) -> bool:
-    """Tell whether mending it is something to do: a note without a price is for later."""
-    if finding.saving is None:
-        return finding.severity != SEVERITIES[-1]
-    return finding.saving > 0
-
-
-def _about_marks(finding: Finding) -> bool:
-    """Tell whether a finding's fix is other marks, so that a plan says it as well."""
-    return finding.fix is not None and finding.fix.remark is not None
-
-
-def _step(finding: Finding) -> Step:
-    """Say what to do about a finding."""
-    where = ", ".join(
-        part for part in (lane_of(finding), str(finding.place) if finding.place else "") if part
-    )
-    what = f"{where}: {finding.message} ({finding.code} {finding.rule})".removeprefix(": ")
-    how = finding.fix.what if finding.fix is not None else f"see {finding.code} below"
-    return Step(what, how, finding.saving, finding.saving_per_day)
-
-
-def _said(finding: Finding, *, show: bool) -> str:
-    """Say a finding in some lines: what, where, how bad, what it looks like, what to do."""
-    place = f" at {finding.place}" if finding.place is not None else ""
-    lane = f", {lane_of(finding)}" if finding.lane is not None else ""
-    worth = "" if finding.saving is None else f", saves {dollars(finding.saving)}"
-    daily = _a_day(finding.saving_per_day, ", ")
-    lines = [
-        f"{finding.severity} {finding.code} {finding.rule}{place}",
-        _wrapped(
-            f"{count(finding.calls)} calls{lane}{worth}{daily}; confidence {finding.confidence}",
-            "  ",
-            "  ",
-        ),
-        _wrapped(finding.message, "  ", "  "),
-    ]
-    for one in finding.examples:
-        name = one.id or f"call {one.call}"
-        lines.append(_wrapped(f"{name}: {redacted(one, show=show)}", "    ", "      ", most=2))
-    if finding.fix is not None:
-        safe = "safe" if finding.fix.safe else "changes what the model reads"
-        lines.append(_wrapped(f"{finding.fix.what} ({safe})", "  → ", "    "))
-    return "\n".join(lines)
-
-
-def _wrapped(text: str, first: str, rest: str, most: int | None = None) -> str:
-    """Break text into lines that a terminal can hold."""
-    return textwrap.fill(
-        printable(text),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        max_lines=most,
-        placeholder=" …",
-    )
-
-
-def _a_day(amount: Decimal | None, before: str = "") -> str:
-    return "" if amount is None else f"{before}{dollars(amount)} a day"
 
 
 def _number(amount: Decimal | None) -> float | None:

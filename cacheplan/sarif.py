@@ -15,8 +15,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from cacheplan.finding import Finding
-from cacheplan.report import Review, lane_of, redacted
+from cacheplan.report import Review
 from cacheplan.rules import RULES
+from cacheplan.wording import lane_of, redacted
 
 __all__ = ["SCHEMA", "sarif"]
 

@@ -12,7 +12,8 @@ from reviews import PERSON, dated, reviewed, steady, subject
 from small import digest_line, digest_workloads, message, request
 
 from cacheplan.errors import InputError
-from cacheplan.report import WIDTH, Review, failing, review, threshold
+from cacheplan.report import Review, failing, review, threshold
+from cacheplan.screen import WIDTH
 
 
 @pytest.fixture(scope="module")
