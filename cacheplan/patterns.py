@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Variation",
     "first_difference",
     "name_at",
+    "opening",
     "shape",
     "variation",
     "volatile",
@@ -67,6 +69,20 @@ class Match(NamedTuple):
     name: str
     start: int
     end: int
+
+
+#: Words that tell one text from others.
+_FIRST: Final = 8
+_WORD: Final = re.compile(r"[^\W\d_]{2,}")
+
+
+def opening(text: str) -> str:
+    """Return the first words of a text, numbers and punctuation left out.
+
+    >>> opening("2026-11-21: you are a clerk.")
+    'you are clerk'
+    """
+    return " ".join(found.group() for found in islice(_WORD.finditer(text), _FIRST))
 
 
 def name_at(text: str, offset: int) -> Match | None:

@@ -131,6 +131,8 @@ def _finding(subject: Subject, calls: Sequence[Call], dead: Mapping[bytes, str])
         confidence="low",
         place=Place(level=Level.TOOLS, index=places[0]),
         lane=max(lanes, key=lambda lane: lanes[lane]),
+        lanes=tuple(lanes),
+        about=" ".join(sorted(names)),
         calls=len(calls),
         message=(
             f"{what} defined in {len(calls)} calls and called in no answer sent back"

@@ -27,7 +27,7 @@ import msgspec
 from cacheplan.edits import Edit, Heads, Unit, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
-from cacheplan.patterns import Variation, variation
+from cacheplan.patterns import Variation, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -143,6 +143,8 @@ def _finding(subject: Subject, group: _Group) -> Finding:
         confidence="medium",
         place=Place(level=Level.SYSTEM, index=system.index(first)),
         lane=max(lanes, key=lambda lane: lanes[lane]),
+        lanes=tuple(lanes),
+        about=opening(stable),
         calls=len(calls),
         message=(
             f"{len(users)} prompts{shared} are the same but for a span at character"

@@ -56,6 +56,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             code=CODE,
             severity=SEVERITY,
             lane=lane,
+            about="thinking" if thinking else "marks",
             calls=len(calls),
             message=f"{len(calls)} calls are rejected as they are marked: {words}",
             fix=None if thinking else fix,

@@ -169,6 +169,7 @@ def _finding(lane: LaneKey, level: Level, turns: Sequence[_Turn]) -> Finding:
         severity=SEVERITY,
         confidence="high",
         lane=lane,
+        about=str(level),
         calls=len(turns),
         message=(
             f"what is set for {level} ({_SET[level]}) changes {changes} between turns that"

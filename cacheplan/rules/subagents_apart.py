@@ -187,6 +187,7 @@ def _finding(subject: Subject, pair: _Pair) -> Finding:
         confidence="medium",
         place=Place(level=level, index=index),
         lane=child.lane,
+        about=name,
         calls=len(pair.cold),
         message=(
             f"{calls} with a cold head while a conversation of {name} keeps nearly the same"
@@ -248,4 +249,5 @@ def _unit(subject: Subject, node: int) -> Unit:
         length=subject.length(node),
         role=tree.role[block],
         refuses=tree.refuses[block],
+        body=subject.body(node),
     )

@@ -22,9 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import msgspec
-
-from cacheplan.edits import Edit, Unit
+from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import variation
@@ -48,15 +46,18 @@ _Versions = dict[int, list[tuple[int, Call]]]
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare tools of the same name in calls whose tools have the same names."""
-    reported: set[frozenset[bytes]] = set()
+    #: By digests of the versions: where they were met first, and in which lanes.
+    drifting: dict[frozenset[bytes], tuple[_Versions, list[LaneKey]]] = {}
     for lane, calls in subject.lanes.items():
         for versions in _tools(subject, calls):
             digests = frozenset(subject.tree.digest[block] for block in versions)
-            if digests in reported or not _drifts(subject, versions):
-                continue
-            # Lanes that send the same versions have one finding, or it counts twice.
-            reported.add(digests)
-            yield _finding(subject, lane, versions)
+            if digests in drifting:
+                drifting[digests][1].append(lane)
+            elif _drifts(subject, versions):
+                # Lanes that send the same versions have one finding, or it counts twice.
+                drifting[digests] = versions, [lane]
+    for versions, lanes in drifting.values():
+        yield _finding(subject, lanes, versions)
 
 
 def _tools(subject: Subject, calls: Sequence[Call]) -> Iterator[_Versions]:
@@ -103,7 +104,7 @@ def _body(subject: Subject, versions: _Versions, block: int) -> Mapping[str, Any
     return subject.body(versions[block][0][0]) or {}
 
 
-def _finding(subject: Subject, lane: LaneKey, versions: _Versions) -> Finding:
+def _finding(subject: Subject, lanes: Sequence[LaneKey], versions: _Versions) -> Finding:
     """Say which field differs, and how often each version comes."""
     tree = subject.tree
     often = sorted(versions, key=lambda block: -len(versions[block]))
@@ -117,7 +118,9 @@ def _finding(subject: Subject, lane: LaneKey, versions: _Versions) -> Finding:
         code=CODE,
         severity=SEVERITY,
         place=Place(level=Level.TOOLS, index=head.index(kept)),
-        lane=lane,
+        lane=lanes[0],
+        lanes=tuple(lanes),
+        about=f"{bodies[0].get('name')} {field}",
         calls=calls,
         message=(
             f"{field} of this tool differs between calls ({len(versions)} versions in {calls}"
@@ -152,12 +155,15 @@ def _difference(one: Any, two: Any, path: str = "") -> tuple[str, tuple[str, str
 def _settled(subject: Subject, kept: int, nodes: Sequence[int]) -> Callable[[Unit], Unit]:
     """Return what puts one version in the place of all."""
     tree = subject.tree
-    digest, length = tree.digest[tree.block[kept]], subject.length(kept)
+    body, length = subject.body(kept) or {}, subject.length(kept)
     lengths = {(tree.digest[tree.block[node]], subject.length(node)) for node in nodes}
+    digests = {digest for digest, _ in lengths}
 
     def block(unit: Unit) -> Unit:
-        if (unit.digest, unit.length) not in lengths:
+        if unit.digest not in digests:
             return unit
-        return msgspec.structs.replace(unit, digest=digest, length=length)
+        # To another tokenizer all versions are as long as its own one.
+        own = length if (unit.digest, unit.length) in lengths else unit.length
+        return remade(unit, body, own)
 
     return block

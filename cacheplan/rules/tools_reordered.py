@@ -78,6 +78,8 @@ def _finding(
         severity=SEVERITY,
         place=Place(level=Level.TOOLS, index=at),
         lane=max(dict.fromkeys(kinds), key=kinds.count),
+        lanes=tuple(dict.fromkeys(kinds)),
+        about=" ".join(sorted(tools)),
         calls=len(calls),
         message=(
             f"the same {len(tools)} tools stand in {len(orders)} orders in {len(calls)} calls,"

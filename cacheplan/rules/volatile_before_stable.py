@@ -21,9 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
-from cacheplan.edits import Edit, Heads, Unit
+from cacheplan.edits import Edit, Heads, Unit, behind
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import variation
@@ -142,6 +140,7 @@ def _finding(
         severity=SEVERITY,
         place=Place(level=Level.SYSTEM, index=spot.number),
         lane=lane,
+        about=f"system[{spot.number}]",
         calls=len(calls),
         message=(
             f"this block is another one nearly every time ({len(versions)} versions in"
@@ -169,9 +168,6 @@ def _mover(moves: frozenset[bytes], *, within: bool) -> Heads:
             if one.digest in moves and one.level is Level.SYSTEM and one.kind != SETTINGS
         ]
         kept = [one for one in units if one not in moved]
-        if not within:
-            return [*kept, *moved], []
-        said = (msgspec.structs.replace(one, level=Level.MESSAGES, role="user") for one in moved)
-        return kept, list(said)
+        return (kept, [*map(behind, moved)]) if within else ([*kept, *moved], [])
 
     return head

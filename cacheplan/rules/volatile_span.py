@@ -30,7 +30,7 @@ import msgspec
 from cacheplan.edits import Edit, Heads, Unit, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
-from cacheplan.patterns import Variation, first_difference, variation
+from cacheplan.patterns import Variation, first_difference, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -165,6 +165,8 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
         confidence="high" if named else "medium",
         place=_place(subject, group),
         lane=max(group.lanes, key=lambda lane: group.lanes[lane]),
+        lanes=tuple(group.lanes),
+        about=f"{slot.level}[{slot.number}] {_title(slot, found)}",
         calls=calls,
         message=(
             f"{what} at character {found.start + 1}{where} differs between calls ({count} versions"
@@ -180,6 +182,13 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
             edit=Edit(head=_mover(group, within=within)),
         ),
     )
+
+
+def _title(slot: _Slot, found: Variation) -> str:
+    """Return a tool's name, or what a system prompt begins with besides what varies."""
+    if slot.rest:
+        return str(json.loads(slot.rest).get("name"))
+    return opening(found.parts[0][0])
 
 
 def _place(subject: Subject, group: _Group) -> Place:
