@@ -22,6 +22,8 @@ MODEL: Final = "claude-opus-4-6"
 BEGIN: Final = 1_793_606_400.0
 _TOOLS: Final = ("bash", "read", "write", "edit", "grep", "glob", "fetch", "search", "task", "todo")
 _MARK: Final = {"cache_control": {"type": "ephemeral"}}
+#: How many features a careless log is of.
+_FEATURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,9 @@ class Agents:
     #: Written as Anthropic's SDK for Python sends bodies: messages before the model, the
     #: system prompt and the tools, no blanks, nothing escaped that need not be.
     sdk: bool = False
+    #: Everything wrong at once: the system prompt tells the time, tools are listed in any
+    #: order, and features share the prompt without being told apart by it.
+    careless: bool = False
     seed: int = 1
 
     def lines(self) -> Iterator[bytes]:
@@ -55,17 +60,22 @@ class Agents:
     ) -> Iterator[tuple[float, bytes]]:
         """Yield one conversation's calls, each with all messages so far."""
         write = _as_sent if self.sdk else json.dumps
-        before, behind = _around(_head(source.shared), self.sdk)
+        head = _head(source.shared)
+        before, behind = _around(head, self.sdk)
         sent = [write({"role": "user", "content": source.text(600)})]
-        length = 0
+        length, label = 0, ""
         for turn in range(self.turns):
+            if self.careless:
+                _spoil(head, at, chance)
+                before, behind = _around(head, self.sdk)
+                label = f', "label": "feature {int(name[1:]) % _FEATURES}"'
             said = [*sent[:-1], write(_marked(json.loads(sent[-1])))]
             body = f"{before}{(',' if self.sdk else ', ').join(said)}{behind}"
             usage = ""
             if self.usage:
                 usage = f', "response": {json.dumps(_usage(length, len(body) // 4))}'
                 length = len(body) // 4
-            names = f'"id": "{name}/{turn}", "session": "{name}"'
+            names = f'"id": "{name}/{turn}", "session": "{name}"{label}'
             line = f'{{"at": {at}, {names}, "request": {body}{usage}}}'
             yield at, line.encode()
             at += chance.uniform(4, 40)
@@ -97,8 +107,9 @@ def _around(head: dict[str, Any], sdk: bool) -> tuple[str, str]:  # noqa: FBT001
     """Write what stands before and behind the messages, with their brackets."""
     if not sdk:
         return f'{json.dumps(head)[:-1]}, "messages": [', "]}"
-    limit = {"max_tokens": head.pop("max_tokens")}
-    return f'{_as_sent(limit)[:-1]},"messages":[', f"],{_as_sent(head)[1:]}"
+    limit = {"max_tokens": head["max_tokens"]}
+    rest = {key: value for key, value in head.items() if key not in limit}
+    return f'{_as_sent(limit)[:-1]},"messages":[', f"],{_as_sent(rest)[1:]}"
 
 
 def _head(text: str) -> dict[str, Any]:
@@ -120,6 +131,12 @@ def _head(text: str) -> dict[str, Any]:
         {"type": "text", "text": text, **_MARK},
     ]
     return {"model": MODEL, "max_tokens": 8192, "system": system, "tools": tools}
+
+
+def _spoil(head: dict[str, Any], at: float, chance: random.Random) -> None:
+    """Make a head anew, as careless programs do for every call."""
+    chance.shuffle(head["tools"])
+    head["system"][0] = {"type": "text", "text": f"You are a careful agent. It is now {at}."}
 
 
 def _turn(
