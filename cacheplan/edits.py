@@ -5,13 +5,16 @@ else of a prompt is hung under the new head as it was. It can also hang a call's
 blocks on an earlier call's prompt, and send calls at another time. Each head and each
 prefix is edited once, however many calls have it, so an edit costs as much as the tree is
 large.
+
+An edit that knows what a block says makes the block that stands there instead (see
+``remade``), so that what is simulated here is what ``patches`` writes into bodies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +23,7 @@ from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Edit", "Heads", "Sequel", "Unit", "edited", "worded"]
+__all__ = ["Edit", "Heads", "Sequel", "Unit", "behind", "edited", "remade", "worded"]
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     refuses: str = ""
     #: Which block of the old prompt it comes from, counted from the start of the head.
     source: int = -1
+    #: What it says, as its caller wrote it, without marks; ``None`` where nobody knows.
+    body: Mapping[str, Any] | None = None
 
 
 #: Returns the new head of a call, and what is moved behind the last message.
@@ -71,12 +76,47 @@ class Edit:
 def worded(
     unit: Unit, text: str, length: int, *, level: Level | None = None, role: str | None = None
 ) -> Unit:
-    """Return a block that says something else: the same words are the same block."""
-    here, who = unit.level if level is None else level, unit.role if role is None else role
-    form = canonical({"type": "text", "text": text}, here, who)
-    return msgspec.structs.replace(
-        unit, digest=digest(form), length=length, level=here, role=who, kind="text"
+    """Return a block of text that says something else: the same words are the same block."""
+    return remade(
+        msgspec.structs.replace(unit, kind="text", refuses="" if text.strip() else "blank"),
+        {"type": "text", "text": text},
+        length,
+        level=level,
+        role=role,
     )
+
+
+def remade(
+    unit: Unit,
+    body: Mapping[str, Any],
+    length: int | None = None,
+    *,
+    level: Level | None = None,
+    role: str | None = None,
+    string_form: str = "same",
+) -> Unit:
+    """Return a block with another body; as long as it was unless somebody says how long."""
+    here, who = unit.level if level is None else level, unit.role if role is None else role
+    form = canonical(body, here, who, string_form=string_form)
+    return msgspec.structs.replace(
+        unit,
+        digest=digest(form),
+        length=unit.length if length is None else length,
+        level=here,
+        role=who,
+        body=body,
+    )
+
+
+def behind(unit: Unit) -> Unit:
+    """Return a block as it is when a user says it behind the messages.
+
+    A block that nobody can read keeps the name it has.
+    """
+    if unit.body is None:
+        return msgspec.structs.replace(unit, level=Level.MESSAGES, role="user", source=-1)
+    said = msgspec.structs.replace(unit, source=-1)
+    return remade(said, unit.body, level=Level.MESSAGES, role="user")
 
 
 def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
@@ -101,6 +141,8 @@ class _Rewrite:
         self._sequels = edit.sequels(workload) if edit.sequels is not None else {}
         #: By number of a call: its new prompt.
         self._tips: dict[int, int] = {}
+        #: By digest: what blocks say, old ones and new.
+        self._texts: dict[bytes, Mapping[str, Any]] = dict(workload.texts)
 
     def workload(self) -> Workload:
         """Rewrite every call."""
@@ -110,7 +152,7 @@ class _Rewrite:
         if self._edit.times:
             calls.sort(key=lambda call: call.at)
         self._new.measure()
-        return replace(self._workload, tree=self._new, calls=calls)
+        return replace(self._workload, tree=self._new, calls=calls, texts=self._texts)
 
     def _call(self, call: Call) -> Call:
         """Rewrite one call: its prompt, and where its marks stand."""
@@ -118,8 +160,8 @@ class _Rewrite:
         if head >= 0:
             self._head(head)
         became, tip = self._prompt(call)
-        for unit in self._moved.get(head, ()):
-            tip = self._add(tip, unit)
+        if moved := self._moved.get(head, ()):
+            became, tip = self._with(moved, call, became)
         self._tips[call.number] = tip
         marks: dict[int, Breakpoint] = {}
         for node, lifetime in call.marks:
@@ -157,6 +199,24 @@ class _Rewrite:
             return own[node]
 
         return became, tip
+
+    def _with(
+        self, moved: Sequence[Unit], call: Call, became: Callable[[int], int]
+    ) -> tuple[Callable[[int], int], int]:
+        """Hang up what moves behind the last words of a user: an answer may have begun."""
+        begun = []
+        for node in self._old.upward(call.tip):
+            block = self._old.block[node]
+            if self._old.level[block] is not Level.MESSAGES or self._old.role[block] == "user":
+                break
+            begun.append(node)
+        tip = became(self._old.parent[begun[-1]] if begun else call.tip)
+        for unit in moved:
+            tip = self._add(tip, unit)
+        own: dict[int, int] = {}
+        for node in reversed(begun):
+            tip = own[node] = self._add(tip, self._unit(node, -1))
+        return (lambda node: own[node] if node in own else became(node)), tip
 
     def _head(self, end: int) -> None:
         """Rewrite one head, once."""
@@ -207,6 +267,7 @@ class _Rewrite:
             role=old.role[block],
             refuses=old.refuses[block],
             source=source,
+            body=self._texts.get(old.digest[block]),
         )
         if self._edit.block is not None and unit.kind != SETTINGS:
             unit = self._edit.block(unit)
@@ -214,6 +275,8 @@ class _Rewrite:
 
     def _add(self, node: int, unit: Unit) -> int:
         """Go one block further in the new tree."""
+        if unit.body is not None:
+            self._texts.setdefault(unit.digest, unit.body)
         block = Block(
             level=unit.level,
             kind=unit.kind,

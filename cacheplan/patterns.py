@@ -119,12 +119,34 @@ class Variation(NamedTuple):
     name: str
     #: By text: what is left without what varies, and what varies.
     parts: tuple[tuple[str, str], ...]
+    #: What stands, in every text, before, between and behind what varies.
+    frame: tuple[str, ...]
 
     def made_anew(self, uses: int) -> bool:
         """Say if this is made for each use; a few unnamed variants that stay are not."""
         versions = len(self.parts)
         telling = self.name not in {"", "number"}
         return telling or (versions > 2 and versions * 2 > uses)  # noqa: PLR2004 -- two may be a change of mind
+
+    def part(self, text: str) -> tuple[str, str] | None:
+        """Part one more text likewise; ``None`` where it has not the same frame.
+
+        >>> variation(["It is 10:15 now.", "It is 11:15 now."]).part("It is late now.")
+        ('It is  now.', 'late')
+        """
+        first, *between = self.frame
+        last = between.pop()
+        end = len(text) - len(last)
+        if not text.startswith(first) or not text.endswith(last) or end < len(first):
+            return None
+        own, at = [], len(first)
+        for piece in between:
+            found = text.find(piece, at, end)
+            if found < 0:
+                return None
+            own.append(text[at:found])
+            at = found + len(piece)
+        return "".join(self.frame), " ".join([*own, text[at:end]])
 
 
 def variation(texts: Sequence[str]) -> Variation | None:
@@ -144,7 +166,7 @@ def variation(texts: Sequence[str]) -> Variation | None:
     name = found.name if found else ""
     alike = _alike(texts)
     if alike is not None:
-        return Variation(start, name, alike)
+        return Variation(start, name, *alike)
     end = min(first_difference(first[::-1], other[::-1]) for other in others)
     shortest = min(map(len, texts))
     end = min(end, shortest - start)
@@ -153,10 +175,12 @@ def variation(texts: Sequence[str]) -> Variation | None:
     cut = [
         (text[:start] + text[len(text) - end :], text[start : len(text) - end]) for text in texts
     ]
-    return Variation(start, name, tuple(cut))
+    return Variation(start, name, tuple(cut), (first[:start], first[len(first) - end :]))
 
 
-def _alike(texts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
+def _alike(
+    texts: Sequence[str],
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]] | None:
     """Part texts that are equal but for named stretches, of which some differ."""
     frames = [_ANY.split(text) for text in texts]
     if any(frame != frames[0] for frame in frames):
@@ -169,7 +193,12 @@ def _alike(texts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
         stable = "".join(text + value for text, value in zip(frame, [*kept, ""], strict=True))
         moved = " ".join(value for value, moves in zip(row, varies, strict=True) if moves)
         parts.append((stable, moved))
-    return tuple(parts)
+    frame = [""]
+    for text, value, moves in zip(frames[0], [*rows[0], ""], [*varies, False], strict=True):
+        frame[-1] += text + ("" if moves else value)
+        if moves:
+            frame.append("")
+    return tuple(parts), tuple(frame)
 
 
 def volatile(text: str) -> Iterator[Match]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -31,7 +32,8 @@ def subject(lines: Iterable[dict[str, Any]], assume: Assumptions | None = None) 
     intake = Intake(counter, assume)
     for line in lines:
         intake.add(json.dumps(line).encode())
-    return Subject(intake.workload(), Sheet.default(), counter.bodies)
+    read = replace(intake.workload(), texts=counter.bodies)
+    return Subject(read, Sheet.default(), counter.bodies)
 
 
 def findings(

@@ -21,13 +21,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from cacheplan.canonical import canonical, digest
-from cacheplan.edits import Edit, Unit
+from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import kind_of
-from cacheplan.prompt import Level
 from cacheplan.subject import Subject
 from cacheplan.workload import Call
 
@@ -132,7 +128,7 @@ def _sorter(
     subject: Subject, orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
 ) -> Callable[[Unit], Unit]:
     """Return what sorts the keys of these blocks."""
-    becomes: dict[bytes, bytes] = {}
+    becomes: dict[bytes, dict[str, Any]] = {}
     form = subject.workload.assume.string_form
 
     def block(unit: Unit) -> Unit:
@@ -140,9 +136,7 @@ def _sorter(
         if bodies is None:
             return unit
         if unit.digest not in becomes:
-            body = json.loads(json.dumps(bodies[unit.digest], sort_keys=True))
-            wire = canonical(body, Level.MESSAGES, unit.role, string_form=form)
-            becomes[unit.digest] = digest(wire)
-        return msgspec.structs.replace(unit, digest=becomes[unit.digest])
+            becomes[unit.digest] = json.loads(json.dumps(bodies[unit.digest], sort_keys=True))
+        return remade(unit, becomes[unit.digest], string_form=form)
 
     return block

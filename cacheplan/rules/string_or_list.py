@@ -19,11 +19,10 @@ in the same order, so the fix is safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-
-import msgspec
+from typing import Any
 
 from cacheplan.canonical import canonical, digest, plain
-from cacheplan.edits import Edit, Unit
+from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.subject import Subject
@@ -61,11 +60,11 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 class _Listed:
-    """Gives every block the digest that it has as a list."""
+    """Gives every block the form that it has as a list."""
 
     def __init__(self, subject: Subject) -> None:
         self._bodies = subject.bodies
-        self._known: dict[bytes, bytes] = {}
+        self._known: dict[bytes, Any] = {}
 
     def block(self, unit: Unit) -> Unit:
         """Return a block as a list."""
@@ -73,9 +72,8 @@ class _Listed:
         if body is None:
             return unit
         if unit.digest not in self._known:
-            form = canonical(plain(body), unit.level, unit.role, string_form="differs")
-            self._known[unit.digest] = digest(form)
-        return msgspec.structs.replace(unit, digest=self._known[unit.digest])
+            self._known[unit.digest] = plain(body)
+        return remade(unit, self._known[unit.digest], string_form="differs")
 
 
 def _flips(subject: Subject) -> dict[int, int]:

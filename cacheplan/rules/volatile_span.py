@@ -23,14 +23,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, worded
+from cacheplan.edits import Edit, Heads, Unit, remade, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
-from cacheplan.patterns import Variation, first_difference, opening, variation
+from cacheplan.patterns import Variation, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -216,21 +216,17 @@ def _within(subject: Subject, group: _Group) -> bool:
 
 
 def _parts(group: _Group) -> dict[bytes, tuple[str, str]]:
-    """Return what stays and what varies, by version.
-
-    All that was not compared in full is as long as it would be: what stays is the same.
-    """
+    """Return what stays and what varies, by version; one that is no version is left out."""
     versions = [(digest, text) for digest, (text, _) in group.versions.items()]
     found = variation([text for _, text in versions[:COMPARED]])
     if found is None:
         return {}
     compared = [digest for digest, _ in versions[:COMPARED]]
     parts = dict(zip(compared, found.parts, strict=True))
-    first, stable = versions[0][1], found.parts[0][0]
     for digest, text in versions[COMPARED:]:
-        if len(text) >= len(stable) and first_difference(first, text) * 2 >= found.start:
-            own = digest.hex() * (len(text) // 32 + 1)
-            parts[digest] = stable, own[: max(len(text) - len(stable), 32)]
+        own = found.part(text)
+        if own is not None:
+            parts[digest] = own
     return parts
 
 
@@ -250,7 +246,7 @@ def _mover(group: _Group, *, within: bool) -> Heads:
             # A tool is longer than its description, and stays what it is.
             whole = len(stable) + len(own) + len(group.slot.rest)
             span = round(unit.length * len(own) / max(whole, 1))
-            kept.append(worded(unit, group.slot.rest + stable, unit.length - span))
+            kept.append(remade(unit, _without(group.slot, unit, stable), unit.length - span))
             level, role = (Level.MESSAGES, "user") if within else (Level.SYSTEM, "")
             block = worded(unit, own, span, level=level, role=role)
             # It is new, and stands for nothing of the old prompt.
@@ -258,3 +254,10 @@ def _mover(group: _Group, *, within: bool) -> Heads:
         return (kept, moved) if within else ([*kept, *moved], [])
 
     return head
+
+
+def _without(slot: _Slot, unit: Unit, stable: str) -> dict[str, Any]:
+    """Return the block without what varies."""
+    if slot.level is Level.TOOLS:
+        return {**json.loads(slot.rest), "description": stable}
+    return {**(unit.body or {}), "type": "text", "text": stable}
