@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from small import digest_line, message, request
 
 import cacheplan
-from cacheplan import facts
+from cacheplan import anonymous, facts
 from cacheplan.contest import NAMES
 from cacheplan.io import desk, options
 from cacheplan.io.cli import main
@@ -365,7 +365,7 @@ class TestAnonymize:
             yield {"id": "x"}
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(desk, "anonymous", failing)
+        monkeypatch.setattr(anonymous, "anonymous", failing)
         there = set(Path().iterdir())
         if before is not None:
             Path("copy.jsonl").write_text(before)

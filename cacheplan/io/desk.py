@@ -1,4 +1,8 @@
-"""What every command does around its work: options into tables, files into calls."""
+"""What every command does around its work: options into tables, files into calls.
+
+What only some commands need is imported where they do it: a check of one body loads no
+rules, and a comparison no report.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +14,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cacheplan.advice import advise, break_evens_said
-from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
-from cacheplan.comparison import Comparison
-from cacheplan.contest import NAMES, contest
 from cacheplan.errors import InputError, UnknownFactError
-from cacheplan.explanation import Explanation
-from cacheplan.finding import Finding
 from cacheplan.io import door
 from cacheplan.io.plans import Plan
 from cacheplan.io.progress import bytes_read, watching
 from cacheplan.io.reading import opened, read
-from cacheplan.io.rewriting import marked_lines
 from cacheplan.io.writing import write_lines, write_text
-from cacheplan.marking import baseline, mark_body
 from cacheplan.prices import Sheet
-from cacheplan.projection import Served, replay
-from cacheplan.report import Review, failing, review
 from cacheplan.strict_json import value
-from cacheplan.subject import Subject
-from cacheplan.wire import parse
 from cacheplan.workload import Workload
+
+if TYPE_CHECKING:
+    from cacheplan.comparison import Comparison
+    from cacheplan.explanation import Explanation
+    from cacheplan.finding import Finding
+    from cacheplan.projection import Served
+    from cacheplan.report import Review
 
 __all__ = ["Desk", "sheet_from", "shipped_example"]
 
@@ -86,6 +85,8 @@ class Desk:
 
     def _contest(self, workload: Workload, train: float) -> Comparison:
         """Compare every policy, and say which is at work."""
+        from cacheplan.contest import contest
+
         with watching(quiet=self.quiet) as say:
             return contest(
                 workload, self.sheet, train=train, watch=lambda name: say(f"comparing: {name}")
@@ -93,6 +94,9 @@ class Desk:
 
     def review(self, train: float) -> Review:
         """Review the calls."""
+        from cacheplan.report import review
+        from cacheplan.subject import Subject
+
         workload = self.workload(texts=True)
         subject = Subject(workload, self.sheet, workload.texts)
         with watching(quiet=self.quiet) as say:
@@ -100,6 +104,8 @@ class Desk:
 
     def failing(self, found: Review, wanted: str | None) -> None:
         """End the command with what was found at or above a threshold, if there is one."""
+        from cacheplan.report import failing
+
         hit = [] if wanted is None else failing(found.findings, wanted)
         if not hit:
             self.leave(found.unpriced, found.unmeasured)
@@ -109,6 +115,8 @@ class Desk:
 
     def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
         """Serve the calls under one policy, or under a plan."""
+        from cacheplan.projection import replay
+
         chosen = self.chosen(policy, plan)
         workload = self.workload()
         _, marker = door.bound(workload, chosen, self.sheet)
@@ -116,6 +124,8 @@ class Desk:
 
     def chosen(self, policy: str | None, plan: str | None) -> Plan | str:
         """Return what places the marks: a plan from a file, or a policy's name."""
+        from cacheplan.contest import NAMES
+
         if (policy is None) == (plan is None):
             raise InputError("either --policy NAME or --plan PLAN.json says where marks stand")
         if plan is not None:
@@ -126,6 +136,8 @@ class Desk:
 
     def plan(self, output: str | None, train: float) -> tuple[Plan, list[str], Comparison]:
         """Choose a plan, and say how plans chosen so fare on calls they were not chosen on."""
+        from cacheplan.advice import advise, break_evens_said
+
         workload = self.workload()
         with watching(quiet=self.quiet) as say:
             say("choosing a plan")
@@ -143,6 +155,9 @@ class Desk:
 
     def mark(self, source: str, output: str, chosen: Plan | str) -> None:
         """Mark one body, or every call of a workload."""
+        from cacheplan.io.rewriting import marked_lines
+        from cacheplan.marking import baseline, mark_body
+
         if source.endswith(".json"):
             with _naming(source):
                 body = body_from(source)
@@ -172,6 +187,8 @@ class Desk:
 
     def explain(self, earlier: str, later: str) -> Explanation:
         """Explain two bodies to each other."""
+        from cacheplan.wire import parse
+
         bodies = []
         for name in (earlier, later):
             with _naming(name):
@@ -182,6 +199,8 @@ class Desk:
 
     def anonymize(self, output: str, key_file: str | None) -> None:
         """Write the calls in the digest form, all of them or none."""
+        from cacheplan.anonymous import anonymous
+
         key = secrets.token_bytes(32)
         if key_file is not None:
             with opened(key_file) as stream:

@@ -7,22 +7,24 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from importlib import resources
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import click
 
 from cacheplan import facts as tables
 from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
-from cacheplan.explanation import Explanation
-from cacheplan.finding import Finding
 from cacheplan.io.writing import write_text
 from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
 from cacheplan.projection import Served, unmeasured
-from cacheplan.report import Review
 from cacheplan.tables import aligned, count
+
+if TYPE_CHECKING:
+    from cacheplan.explanation import Explanation
+    from cacheplan.finding import Finding
+    from cacheplan.report import Review
 
 __all__ = [
     "REPORTS",
