@@ -21,6 +21,7 @@ from cacheplan.precedence import settled
 from cacheplan.projection import Marker, Projection, project
 from cacheplan.rules import RULES
 from cacheplan.subject import Subject
+from cacheplan.terms import Terms
 from cacheplan.workload import Workload
 
 __all__ = ["Findings", "lint"]
@@ -39,23 +40,30 @@ class Findings:
     planned: Projection
     mended: Projection
     plan: Plan
+    #: What the team's terms did to the findings, in sentences.
+    notes: tuple[str, ...] = ()
 
 
-def lint(subject: Subject, rules: Sequence[ModuleType] = RULES) -> Findings:
+def lint(
+    subject: Subject, rules: Sequence[ModuleType] = RULES, terms: Terms | None = None
+) -> Findings:
     """Run the rules on a workload and simulate what each fix would save."""
-    workload = subject.workload
-    found = [finding for rule in rules for finding in rule.check(subject)]
+    workload, terms = subject.workload, terms or Terms()
+    found = terms.judged([one for rule in terms.running(rules) for one in rule.check(subject)])
     paid = _bill(subject, workload, lambda call: call.marks, "as-marked")
     plan = choose(workload, subject.sheet)
     planned = _bill(subject, workload, plan.marker(workload.tree), "planned")
     priced = settled([_priced(subject, finding, paid, planned) for finding in found])
-    edits = [one.fix.edit for one in priced if one.fix is not None and one.fix.edit is not None]
+    told = terms.worthy(priced)
+    fixes = [one.fix for one in told if one.fix is not None and not one.waived]
+    edits = [fix.edit for fix in fixes if fix.edit is not None]
     return Findings(
-        findings=tuple(sorted(priced, key=_weight)),
+        findings=tuple(sorted(told, key=_weight)),
         paid=paid,
         planned=planned,
         mended=_mended(subject, edits, planned),
         plan=plan,
+        notes=tuple(terms.notes(found, told, len(priced) - len(told), subject.lanes)),
     )
 
 
