@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from cacheplan.changes import Patch
 from cacheplan.edits import Edit
 from cacheplan.lanes import LaneKey
 from cacheplan.prompt import Breakpoint, Place
@@ -44,6 +45,8 @@ class Fix:
     #: How prompts change, and how marks do; the saving is simulated with these.
     edit: Edit | None = None
     remark: Remark | None = None
+    #: What it changes in one call, as before and after; filled in when it is priced.
+    patch: Patch | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
 
+from cacheplan.changes import Patch, of_edit, of_marks
 from cacheplan.choosing import choose
 from cacheplan.edits import Edit, edited
-from cacheplan.finding import SEVERITIES, Finding
+from cacheplan.finding import SEVERITIES, Finding, Remark
 from cacheplan.plan import Plan
 from cacheplan.precedence import settled
 from cacheplan.projection import Marker, Projection, project
@@ -71,11 +72,15 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
     """Return a finding with what its fix would save."""
     fix = finding.fix
     if fix is not None and fix.edit is not None:
-        before, after = planned, _mended(subject, [fix.edit], planned)
+        workload = edited(subject.workload, [fix.edit])
+        before, after = planned, _planned(subject, workload)
+        patch = of_edit(subject.workload, workload, (one.call for one in finding.examples))
     elif fix is not None and fix.remark is not None:
         before, after = paid, _bill(subject, subject.workload, fix.remark, "fixed")
+        patch = _remarked(subject, finding, fix.remark)
     else:
         return finding
+    finding = replace(finding, fix=replace(fix, patch=patch))
     if before.input_cost is None or after.input_cost is None:
         return finding
     # What is refused costs nothing, so bills of different calls say nothing of a saving.
@@ -94,9 +99,21 @@ def _mended(subject: Subject, edits: Sequence[Edit], planned: Projection) -> Pro
     """Return the bill with prompts edited and marked as is best for them."""
     if not edits:
         return planned
-    workload = edited(subject.workload, edits)
+    return _planned(subject, edited(subject.workload, edits))
+
+
+def _planned(subject: Subject, workload: Workload) -> Projection:
+    """Return the bill of edited calls under the best plan for them."""
     marker = choose(workload, subject.sheet).marker(workload.tree)
     return _bill(subject, workload, marker, "mended")
+
+
+def _remarked(subject: Subject, finding: Finding, remark: Remark) -> Patch | None:
+    """Return what other marks change in the first example, or in the first call they change."""
+    first = {one.call for one in finding.examples}
+    calls = sorted(subject.workload, key=lambda call: call.number not in first)
+    found = (of_marks(subject.tree, call, remark(call)) for call in calls)
+    return next((patch for patch in found if patch is not None), None)
 
 
 def _bill(subject: Subject, workload: Workload, marker: Marker, name: str) -> Projection:

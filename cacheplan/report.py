@@ -6,26 +6,26 @@ review is written in is made from this one value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from html import escape
 from typing import Any, Final
 
 from cacheplan import screen
+from cacheplan.baseline import fingerprints
 from cacheplan.comparison import Comparison
 from cacheplan.contest import contest
-from cacheplan.errors import InputError
-from cacheplan.finding import SEVERITIES, Finding
+from cacheplan.finding import Finding
 from cacheplan.linter import Findings, lint
 from cacheplan.plan import Plan
 from cacheplan.projection import Bill, Projection
-from cacheplan.rules import RULES
 from cacheplan.shared import Shared, shared
 from cacheplan.steps import Step, Sum, steps
 from cacheplan.subject import Subject
 from cacheplan.tables import count, dollars, html, printable, ratio
-from cacheplan.wording import a_day, redacted
+from cacheplan.terms import Terms, failing, threshold
+from cacheplan.wording import a_day, redacted, seen
 from cacheplan.workload import Workload
 
 __all__ = ["Review", "failing", "review", "threshold"]
@@ -178,13 +178,17 @@ class Review:
 
 
 def review(
-    subject: Subject, *, train: float = 0.5, watch: Callable[[str], None] | None = None
+    subject: Subject,
+    *,
+    train: float = 0.5,
+    terms: Terms | None = None,
+    watch: Callable[[str], None] | None = None,
 ) -> Review:
-    """Review a workload; ``watch`` hears what is being done."""
+    """Review a workload by a team's terms; ``watch`` hears what is being done."""
     watch = watch or _unheard
     workload = subject.workload
     watch("running the rules")
-    found = lint(subject)
+    found = lint(subject, terms=terms)
     compared = contest(
         workload, subject.sheet, train=train, watch=lambda name: watch(f"comparing: {name}")
     )
@@ -234,32 +238,8 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
         yield "The calls carry no text, so rules that read text had nothing to say."
     if made.span <= _HOUR:
         yield "The calls cover an hour or less, too little to say what a day costs."
+    yield from made.found.notes
     yield from workload.notes
-
-
-# --- a threshold -----------------------------------------------------------------------
-
-
-def threshold(word: str) -> str:
-    """Return a severity, or the code of a rule, by its code or name."""
-    if word in SEVERITIES:
-        return word
-    codes: dict[str, str] = {rule.CODE: rule.CODE for rule in RULES}
-    names = {rule.__name__.rpartition(".")[2].replace("_", "-"): rule.CODE for rule in RULES}
-    for known in (codes, names):
-        for name, code in known.items():
-            if name.lower() == word.lower():
-                return code
-    known_words = ", ".join((*SEVERITIES, *codes))
-    raise InputError(f'"{word}" is no severity and no rule; there are {known_words}')
-
-
-def failing(findings: Sequence[Finding], wanted: str) -> list[Finding]:
-    """Return the findings at or above a severity, or of a code."""
-    if wanted not in SEVERITIES:
-        return [finding for finding in findings if finding.code == wanted]
-    grave = SEVERITIES[: SEVERITIES.index(wanted) + 1]
-    return [finding for finding in findings if finding.severity in grave]
 
 
 def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
@@ -271,7 +251,17 @@ def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
     lane = None
     if finding.lane is not None:
         lane = {"model": finding.lane[0], "label": finding.lane[1]}
-    return {**finding.to_json(), "lane": lane, "examples": examples}
+    found = {**finding.to_json(), "lane": lane, "examples": examples}
+    found |= {"waived": finding.waived or None, "known": finding.known}
+    found["fingerprints"] = list(fingerprints(finding))
+    if finding.fix is not None and finding.fix.patch is not None:
+        patch = finding.fix.patch
+        for side, changes in (("before", patch.before), ("after", patch.after)):
+            found["fix"][side] = [
+                {"place": one.place, "text": seen(one, show=show)} for one in changes
+            ]
+        found["fix"] |= {"call": patch.call, "id": patch.id, "more": patch.more}
+    return found
 
 
 def _number(amount: Decimal | None) -> float | None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from cacheplan.changes import Change
 from cacheplan.finding import Example, Finding
 from cacheplan.patterns import shape
 from cacheplan.tables import dollars
 
-__all__ = ["a_day", "called", "lane_of", "redacted"]
+__all__ = ["a_day", "called", "lane_of", "redacted", "seen"]
 
 #: What is shown of one example.
 LONGEST: Final = 160
@@ -35,6 +36,11 @@ def redacted(example: Example, *, show: bool) -> str:
     """Return an example's text as it may be seen: the text, or its shape."""
     text = example.text if show else shape(example.text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def seen(change: Change, *, show: bool) -> str:
+    """Return what stands at a changed place as it may be seen: the text, or its shape."""
+    return shape(change.text) if change.private and not show else change.text
 
 
 def a_day(amount: Decimal | None, before: str = "") -> str:
