@@ -45,8 +45,11 @@ def finding(one: Finding, *, show: bool) -> str:
     lane = f", {lane_of(one)}" if one.lane is not None else ""
     worth = "" if one.saving is None else f", saves {dollars(one.saving)}"
     daily = a_day(one.saving_per_day, ", ")
+    head = f"{one.severity} {one.code} {one.rule}{place}"
+    if one.waived:
+        return "\n".join([f"{head}, waived", _wrapped(one.waived, "  ", "  ")])
     lines = [
-        f"{one.severity} {one.code} {one.rule}{place}",
+        f"{head}, known" if one.known else head,
         _wrapped(
             f"{count(one.calls)} calls{lane}{worth}{daily}; confidence {one.confidence}",
             "  ",

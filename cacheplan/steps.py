@@ -53,8 +53,9 @@ def steps(found: Findings, daily: Daily) -> list[Step]:
 
     Where the plan pays, findings about marks are part of it and not done apart.
     """
-    first = [one for one in found.findings if one.severity == SEVERITIES[0]]
-    rest = [one for one in found.findings if one.severity != SEVERITIES[0] and _pays(one)]
+    mine = [one for one in found.findings if not one.waived]
+    first = [one for one in mine if one.severity == SEVERITIES[0]]
+    rest = [one for one in mine if one.severity != SEVERITIES[0] and _pays(one)]
     marking = list(_marking(found, daily, [one for one in rest if _about_marks(one)]))
     if marking:
         rest = [one for one in rest if not _about_marks(one)]

@@ -12,13 +12,15 @@ from decimal import Decimal
 from types import ModuleType
 
 from cacheplan.baseline import Entry, fingerprints, gone
+from cacheplan.errors import InputError
 from cacheplan.finding import SEVERITIES, Finding
 from cacheplan.lanes import LaneKey
 from cacheplan.rules import RULES
+from cacheplan.strict_json import quoted
 from cacheplan.tables import dollars
 from cacheplan.waivers import Waiver
 
-__all__ = ["Terms", "code_named"]
+__all__ = ["Terms", "code_named", "failing", "threshold"]
 
 
 def code_named(word: str) -> str | None:
@@ -32,6 +34,26 @@ def code_named(word: str) -> str | None:
         if word.lower() in {rule.CODE.lower(), name}:
             return str(rule.CODE)
     return None
+
+
+def threshold(word: str) -> str:
+    """Return a severity, or the code of a rule, by its code or name."""
+    if word in SEVERITIES:
+        return word
+    code = code_named(word)
+    if code is None:
+        known = ", ".join((*SEVERITIES, *(rule.CODE for rule in RULES)))
+        raise InputError(f"{quoted(word)} is no severity and no rule; there are {known}")
+    return code
+
+
+def failing(findings: Sequence[Finding], wanted: str) -> list[Finding]:
+    """Return the findings at or above a severity, or of a code, that nobody has accepted."""
+    news = [finding for finding in findings if not finding.accepted]
+    if wanted not in SEVERITIES:
+        return [finding for finding in news if finding.code == wanted]
+    grave = SEVERITIES[: SEVERITIES.index(wanted) + 1]
+    return [finding for finding in news if finding.severity in grave]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
