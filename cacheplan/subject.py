@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cacheplan.facts import Model
 from cacheplan.lanes import LaneKey, kind_of
+from cacheplan.pins import Pin
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Block, Level, Lifetime
@@ -47,13 +48,19 @@ class Subject:
     """A workload as rules see it."""
 
     def __init__(
-        self, workload: Workload, sheet: Sheet, bodies: Mapping[bytes, Mapping[str, Any]]
+        self,
+        workload: Workload,
+        sheet: Sheet,
+        bodies: Mapping[bytes, Mapping[str, Any]],
+        pins: tuple[Pin, ...] = (),
     ) -> None:
         self.workload = workload
         self.tree = workload.tree
         self.sheet = sheet
         #: By digest: every block whose text is known, as its caller wrote it.
         self.bodies = bodies
+        #: What must stay where it is, whatever another order would save.
+        self.pins = pins
 
     def body(self, node: int) -> Mapping[str, Any] | None:
         """Return the block that ends a prefix, ``None`` where its text is not known."""
