@@ -12,6 +12,7 @@ TABLES = {
     "speed": "reading against json.loads, simulating by the second, start-up",
     "policies": "every policy on every workload, beside the bound and the fixed rules",
     "readme": "the figures of the README, from the kept results",
+    "rules": "the pages of the rules, from their docstrings",
     "memory": "the most memory that reading and simulating a large log takes",
 }
 

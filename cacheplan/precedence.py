@@ -5,8 +5,8 @@ marks see that as well. Marks that are mended before the prompt is would have to
 again, so on the calls of one kind the finding about the prompt is told, and the one about
 marks comes up at the next review if there is still something to it.
 
-A finding gives way only to one that is worth acting on: a note, or a change that saves
-nothing on these calls, hides nothing.
+A finding gives way only to one that is worth acting on: a note, a change that saves
+nothing on these calls, or one that somebody has decided to keep, hides nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ YIELDS: Final[Mapping[str, frozenset[str]]] = {
     "CP103": _CHANGES,
     # A prompt of many versions comes back late, because each version comes seldom.
     "CP107": _CHANGES,
-    # Nobody goes on from a call, because it begins with something of its own.
-    "CP108": frozenset({"CP001", "CP002"}),
+    # Nobody goes on from a call, because the next one repeats it with a change.
+    "CP108": _CHANGES,
     # What was written is never asked for again, because of that.
     "CP109": _CHANGES,
     # A replayed block that differs in its keys or its form is no history that was cut.
@@ -50,7 +50,7 @@ def settled(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that give way to no other; they have to be priced already."""
     lanes: dict[str, set[LaneKey]] = {}
     for finding in findings:
-        if finding.severity != "note":
+        if finding.severity != "note" and not finding.waived:
             lanes.setdefault(finding.code, set()).update(finding.of)
     return [finding for finding in findings if not _yields(finding, lanes)]
 

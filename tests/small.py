@@ -23,6 +23,7 @@ from cacheplan.workload import Call, Workload
 
 __all__ = [
     "Characters",
+    "Words",
     "digest_line",
     "digest_workloads",
     "marked_places",
@@ -49,10 +50,27 @@ class Characters:
         return [Count(self.each + _length(block), self.doubt, "counted") for block in blocks]
 
 
+@dataclass(frozen=True)
+class Words:
+    """Counts a word of a block's text as a token."""
+
+    name: str = "words"
+
+    def count(self, blocks: Sequence[Block], model: Model | None) -> list[Count]:
+        """Return one count a block, whatever the model."""
+        del model
+        return [Count(len(_said(block).split()), 0, "counted") for block in blocks]
+
+
 def _length(block: Block) -> int:
     """Return the characters of a text, of anything else those of its JSON."""
+    return len(_said(block))
+
+
+def _said(block: Block) -> str:
+    """Return the text of a block, of anything else its JSON."""
     text = block.body.get("text")
-    return len(text) if isinstance(text, str) else len(json.dumps(block.body))
+    return text if isinstance(text, str) else json.dumps(block.body)
 
 
 def tool(name: str, text: str = "") -> dict[str, Any]:

@@ -31,9 +31,10 @@ def test_other_calls_hide_nothing() -> None:
     assert settled(both) == both
 
 
-def test_what_is_not_worth_acting_on_hides_nothing() -> None:
-    """A note leaves the others where they are."""
-    both = [finding("CP101"), finding("CP001", severity="note")]
+@pytest.mark.parametrize("fields", [{"severity": "note"}, {"waived": "our auditors want it"}])
+def test_what_is_not_worth_acting_on_hides_nothing(fields: dict[str, Any]) -> None:
+    """A note, and what is to stay as it is, leave the others where they are."""
+    both = [finding("CP101"), finding("CP001", **fields)]
     assert settled(both) == both
 
 

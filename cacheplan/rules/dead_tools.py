@@ -4,19 +4,44 @@ What: of the tools that calls define, some are called in no answer that the log 
 while others are called again and again.
 
 Why: a definition is part of every prompt. Even read, it costs its tokens at a tenth of
-the price in every call, and it fills the context; uncached, it costs all of them.
+the price in every call, and it fills the context; uncached, it costs all of them. The calls
+that fail cost $0.0151, those that pass $0.00576.
 
-Fails: forty tools of a server connected once, of which the agent uses three.
+Fails: a server's tools are all connected, of which one is used.
 
-Passes: each tool is called now and then; or the log is too short to tell.
+```json
+{"times": 4, "every": 30, "at": 0, "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "read", "description": "[100 tokens of files]", "input_schema": {}},
+    {"name": "draw", "description": "[3000 tokens of shapes]", "input_schema": {}}],
+  "messages": [{"role": "user", "content": "[100 tokens of task]"},
+    {"role": "assistant", "content": [{"times": 20, "type": "tool_use", "id": "toolu_#",
+      "name": "read", "input": {"path": "#.txt"}}]},
+    {"role": "user", "content": [{"times": 20, "type": "tool_result",
+      "tool_use_id": "toolu_#", "content": "[50 tokens of file]"}]}]}}
+```
 
-Beware: a call of a tool is seen when it is sent back in a later prompt. A tool that ends
-conversations, such as one that hands in the result, is called unseen and looks dead.
+Passes: what is not used is not defined.
+
+```json
+{"times": 4, "every": 30, "at": 0, "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "read", "description": "[100 tokens of files]", "input_schema": {}}],
+  "messages": [{"role": "user", "content": "[100 tokens of task]"},
+    {"role": "assistant", "content": [{"times": 20, "type": "tool_use", "id": "toolu_#",
+      "name": "read", "input": {"path": "#.txt"}}]},
+    {"role": "user", "content": [{"times": 20, "type": "tool_result",
+      "tool_use_id": "toolu_#", "content": "[50 tokens of file]"}]}]}}
+```
 
 Remedy: leave the tools out, or defer loading them (``defer_loading`` with tool search),
 which keeps them out of the prompt until they are asked for. The model then no longer sees
 them, so the fix is not safe. Drop them for all calls at once: a set of tools that changes
 is a new prompt.
+
+Beware: a call of a tool is seen when it is sent back in a later prompt. A tool that ends
+conversations, such as one that hands in the result, is called unseen and looks dead.
+
+Severity: note, since a tool may be there for the one day it is needed. Confidence is low:
+a log shows what was called, not what will be.
 """
 
 from __future__ import annotations

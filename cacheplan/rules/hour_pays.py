@@ -4,15 +4,36 @@ What: prompts come back between 5 and 60 minutes after an entry was last used, o
 enough that keeping it for an hour costs less than writing it again.
 
 Why: a 1-hour write costs 2 times the price of input, a 5-minute write 1.25 times, a read
-a tenth: one return in three is about where the hour begins to pay.
+a tenth: one return in three is about where the hour begins to pay. The calls that fail cost
+$0.0903, those that pass $0.0188.
 
-Fails: a system prompt marked for 5 minutes and used every 10.
+Fails: rules are marked for 5 minutes and used every 10.
 
-Passes: the same prompt used every minute, or once a day.
+```json
+{"times": 12, "every": 600, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
+
+Passes: the same marked for an hour.
+
+```json
+{"times": 12, "every": 600, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
 
 Remedy: mark for an hour where it pays; what stands before it has to be marked as long.
 
-Order: after the lookback. An entry that could still be read is never this rule's.
+Order: after the lookback. An entry that could still be read is never this rule's. Where a
+prompt comes back late because it is sent in many versions, that is told instead:
+``volatile-span``, ``volatile-before-stable``, ``tools-reordered``, ``tool-drift``,
+``input-key-order``, ``string-or-list``, ``history-rewritten``, ``settings-flip``.
+
+Severity: warning, since what could be read is written again. Confidence is high: it pays on
+the calls of the log, by simulation; whether the next ones come as soon is not known.
 """
 
 from __future__ import annotations

@@ -4,16 +4,32 @@ What: marks for an hour whose prefixes are never read later than 5 minutes after
 last used.
 
 Why: a 1-hour write costs 2 times the price of input, a 5-minute write 1.25 times. The
-difference buys nothing here, since every read starts a lifetime anew.
+difference buys nothing here, since every read starts a lifetime anew. The calls that fail
+cost $0.852, those that pass $0.740.
 
-Fails: an agent loop that takes a step every 10 seconds, marked for an hour.
+Fails: an agent takes a step every minute, and is marked for an hour.
 
-Passes: the same for a person who answers after 10 minutes.
+```json
+{"calls_per_hour": 1, "arrivals": "steady", "hours": 1, "turns": 70, "turn_gap": 60,
+ "turn_tokens": 1000, "request": {"cache_control": {"type": "ephemeral", "ttl": "1h"},
+  "messages": [{"role": "user", "content": "[3000 tokens of {{task}}]"}]}}
+```
+
+Passes: the same marked for 5 minutes.
+
+```json
+{"calls_per_hour": 1, "arrivals": "steady", "hours": 1, "turns": 70, "turn_gap": 60,
+ "turn_tokens": 1000, "request": {"cache_control": {"type": "ephemeral", "ttl": "5m"},
+  "messages": [{"role": "user", "content": "[3000 tokens of {{task}}]"}]}}
+```
 
 Remedy: the same marks for 5 minutes.
 
 Order: marks that are never read at all belong to other rules. A log shorter than an hour
 cannot show this.
+
+Severity: warning, since every write costs more than it has to. Confidence is high: how soon
+entries are read is counted, and what 5 minutes would cost is simulated.
 """
 
 from __future__ import annotations

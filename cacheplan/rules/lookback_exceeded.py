@@ -3,15 +3,38 @@
 What: a call goes on from an earlier one that left an entry, but so many blocks came since
 that the service, which looks back 20 positions from a mark, does not get that far.
 
-Why: the whole conversation is written again, at 12.5 times the price of reading it.
+Why: the whole conversation is written again, at 12.5 times the price of reading it. The
+calls that fail cost $0.0482, those that pass $0.0275.
 
-Fails: a turn of 30 blocks, and a mark on nothing but the last of them.
+Fails: a turn brings 25 blocks, and nothing but the last of them is marked.
 
-Passes: the same turn with a second mark where the call before it ended.
+```json
+{"at": 0, "request": {"cache_control": {"type": "ephemeral"}, "messages": [
+  {"role": "user", "content": "[9000 tokens of task]"}]}}
+{"at": 20, "request": {"cache_control": {"type": "ephemeral"}, "messages": [
+  {"role": "user", "content": "[9000 tokens of task]"},
+  {"role": "assistant", "content": "Which pages?"},
+  {"role": "user", "content": [{"times": 25, "type": "text", "text": "[50 tokens of page #]"}]}]}}
+```
+
+Passes: the end of the turn before is marked as well.
+
+```json
+{"at": 0, "request": {"cache_control": {"type": "ephemeral"}, "messages": [
+  {"role": "user", "content": "[9000 tokens of task]"}]}}
+{"at": 20, "request": {"cache_control": {"type": "ephemeral"}, "messages": [
+  {"role": "user", "content": [{"type": "text", "text": "[9000 tokens of task]",
+                                "cache_control": {"type": "ephemeral"}}]},
+  {"role": "assistant", "content": "Which pages?"},
+  {"role": "user", "content": [{"times": 25, "type": "text", "text": "[50 tokens of page #]"}]}]}}
+```
 
 Remedy: also mark the end of the turn before. It finds the entry however far back it is.
 
 Order: an entry that was missed for this reason is no other rule's: not late, not unread.
+
+Severity: warning, since the history is paid again. Confidence is high: positions are counted
+as the service counts them, as far as that is documented.
 """
 
 from __future__ import annotations

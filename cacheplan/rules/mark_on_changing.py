@@ -4,17 +4,38 @@ What: what a mark covers is another text in every call, so that what it writes c
 be read.
 
 Why: a write costs 1.25 times the price of input (2 times for an hour). Without the mark it
-would cost the price; with the mark on what is shared, a tenth of it.
+would cost the price; with the mark on what is shared, a tenth of it. The calls that fail
+cost $0.0642, those that pass $0.0150.
 
-Fails: a mark on the question of each call, behind instructions that never change.
+Fails: the mark stands on the question of each call, behind rules that never change.
 
-Passes: the mark at the end of the instructions; or the question of a chat, which the next
-turn repeats.
+```json
+{"times": 8, "every": 30, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]"}],
+  "messages": [{"role": "user", "content": [{"type": "text", "text": "[200 tokens of case #]",
+                "cache_control": {"type": "ephemeral"}}]}]}}
+```
+
+Passes: the mark stands at the end of the rules.
+
+```json
+{"times": 8, "every": 30, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": [{"type": "text",
+                                             "text": "[200 tokens of case #]"}]}]}}
+```
 
 Remedy: move the mark to the end of what is shared, or leave it out, whichever saves more.
 
 Order: an entry missed by the lookback, or that ran out, is not this rule's. An end that
-could not move anywhere belongs to ``one-shot-marks``.
+could not move anywhere belongs to ``one-shot-marks``. Where the prompt changes though it
+need not, that is told instead: ``volatile-span``, ``volatile-before-stable``,
+``tools-reordered``, ``tool-drift``, ``input-key-order``, ``string-or-list``,
+``history-rewritten``, ``settings-flip``.
+
+Severity: warning, since every such call pays for a write. Confidence is high: the calls
+were served as they were marked, and no write at this place was read.
 """
 
 from __future__ import annotations

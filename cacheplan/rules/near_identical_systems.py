@@ -4,16 +4,44 @@ What: several agents or tenants of one model send the same tools and system prom
 differ in a small span only, and they take turns.
 
 Why: each prompt has an entry of its own, written and kept alive by its own calls. With
-the difference behind it, the common part would have one entry, kept alive by all.
+the difference behind it, the common part would have one entry, kept alive by all. The
+calls that fail cost $0.0188, those that pass $0.0119.
 
-Fails: ``You work for Initech. <thousands of words>`` and ``You work for Hooli. <the same
-words>``.
+Fails: the name of a tenant stands before rules that are the same for all.
 
-Passes: the words in a first block that is the same for all, the name in a second one; or
-prompts too short to be cached.
+```json
+{"times": 4, "every": 200, "at": 0, "request": {"system": [{"type": "text",
+    "text": "You work for Initech. [3000 tokens of rules]",
+    "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+{"times": 4, "every": 200, "at": 100, "request": {"system": [{"type": "text",
+    "text": "You work for Hooli. [3000 tokens of rules]",
+    "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "And #?"}]}}
+```
+
+Passes: the rules are a first block that is the same for all, the name is a second one.
+
+```json
+{"times": 4, "every": 200, "at": 0, "request": {"system": [{"type": "text",
+    "text": "[3000 tokens of rules]", "cache_control": {"type": "ephemeral"}},
+    {"type": "text", "text": "You work for Initech."}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+{"times": 4, "every": 200, "at": 100, "request": {"system": [{"type": "text",
+    "text": "[3000 tokens of rules]", "cache_control": {"type": "ephemeral"}},
+    {"type": "text", "text": "You work for Hooli."}],
+  "messages": [{"role": "user", "content": "And #?"}]}}
+```
 
 Remedy: put what differs into a block of its own at the end of the system prompt. The
 model then reads it at another place, so the fix is not safe.
+
+Order: a span that changes within a conversation is one of ``volatile-span`` or
+``volatile-before-stable``; prompts of a parent and its sub-agent are of
+``subagents-apart``.
+
+Severity: note, since two prompts may be meant to be two. Confidence is medium: the texts
+are compared, but whether the difference may stand elsewhere is for their author to say.
 """
 
 from __future__ import annotations

@@ -3,15 +3,32 @@
 What: no call of a lane carries a mark, and marks would pay.
 
 Why: nothing is kept without a mark, so the shared part is paid in full every time instead
-of being read at a tenth of the price.
+of being read at a tenth of the price. The calls that fail cost $0.265, those that pass
+$0.100.
 
-Fails: an agent whose every turn sends the conversation again, with no ``cache_control``.
+Fails: a conversation sends its history again at every turn, without ``cache_control``.
 
-Passes: the same with ``cache_control`` at the top level; or prompts that share too little.
+```json
+{"calls_per_hour": 4, "arrivals": "steady", "hours": 1, "turns": 6, "turn_gap": 30,
+ "turn_tokens": 1000, "request": {"system": "[3000 tokens of rules]",
+  "messages": [{"role": "user", "content": "{{question}}"}]}}
+```
+
+Passes: the same with ``cache_control`` at the top level, which marks the end of every prompt.
+
+```json
+{"calls_per_hour": 4, "arrivals": "steady", "hours": 1, "turns": 6, "turn_gap": 30,
+ "turn_tokens": 1000, "request": {"system": "[3000 tokens of rules]",
+  "cache_control": {"type": "ephemeral"},
+  "messages": [{"role": "user", "content": "{{question}}"}]}}
+```
 
 Remedy: mark the end of what is shared. Which of the usual ways saves most is simulated.
 
 Order: a lane without any mark is this rule's alone; every other rule is about marks.
+
+Severity: warning, since every call pays in full. Confidence is high: that marks pay here is
+simulated on the calls themselves.
 """
 
 from __future__ import annotations

@@ -3,16 +3,33 @@
 What: each call of a kind asks one thing and is done, and its last block is marked.
 
 Why: the question and everything before it that no other mark covers is written at 1.25
-times the price of input (2 times for an hour), and nobody ever reads it.
+times the price of input (2 times for an hour), and nobody ever reads it. The calls that
+fail cost $0.0402, those that pass $0.0322.
 
-Fails: a classifier, each text a call of its own, with ``cache_control`` at the top level.
+Fails: each text to sort is a call of its own, with ``cache_control`` at the top level.
 
-Passes: the same with a mark at the end of the instructions only; or a chat.
+```json
+{"times": 8, "every": 30, "at": 0, "request": {"cache_control": {"type": "ephemeral"},
+  "messages": [{"role": "user", "content": "[2000 tokens of letter #] Which department?"}]}}
+```
+
+Passes: the same without.
+
+```json
+{"times": 8, "every": 30, "at": 0, "request": {
+  "messages": [{"role": "user", "content": "[2000 tokens of letter #] Which department?"}]}}
+```
 
 Remedy: leave the mark at the end out.
 
 Order: where calls share a long prefix that is not marked, the mark is to move there, and
-``mark-on-changing`` says so instead.
+``mark-on-changing`` says so instead. Where nobody can go on because the prompt changes
+though it need not, that is told: ``volatile-span``, ``volatile-before-stable``,
+``tools-reordered``, ``tool-drift``, ``input-key-order``, ``string-or-list``,
+``history-rewritten``, ``settings-flip``.
+
+Severity: warning, since every such call pays for a write. Confidence is high: in the whole
+log nobody goes on from a call of this kind.
 """
 
 from __future__ import annotations

@@ -5,13 +5,28 @@ takes none, such as thinking or empty text.
 
 Why: a rejected call costs nothing and answers nothing; the feature is down.
 
-Fails: five ``cache_control`` keys in one request.
+Fails: one of the marked blocks is empty.
 
-Passes: four of them, the 1-hour ones first.
+```json
+{"at": 0, "request": {"system": "Be brief.", "messages": [
+  {"role": "user", "content": [{"type": "text", "text": "When?"},
+   {"type": "text", "text": "", "cache_control": {"type": "ephemeral"}}]}]}}
+```
+
+Passes: the mark stands on the last block that takes one.
+
+```json
+{"at": 0, "request": {"system": "Be brief.", "messages": [
+  {"role": "user", "content": [{"type": "text", "text": "When?",
+                                "cache_control": {"type": "ephemeral"}}]}]}}
+```
 
 Remedy: keep the last four, on blocks that take one, the longer lifetimes first.
 
 Order: this rule comes first. No other rule about marks looks at a rejected call.
+
+Severity: error, since the call is not answered. Confidence is high: these are rules that the
+service states, and the message is its own.
 """
 
 from __future__ import annotations

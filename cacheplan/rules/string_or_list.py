@@ -3,17 +3,44 @@
 What: a system prompt, a message or the content of a tool result is a plain string in one
 call and a list with one text block of the same words in another.
 
-Why: the API reference calls the string shorthand for the list, and then this costs
-nothing and is not reported: both are one block. Users have seen misses nevertheless. Under
-``string_form=differs`` everything from that block on is written again.
+Why: the service's reference calls the string shorthand for the list, and then this costs
+nothing: both are one block, and nothing is reported, or every conversation whose newest
+message is marked would have a finding without a cent in it. Users have seen misses
+nevertheless. Under ``string_form=differs`` everything from that block on is written again:
+then the calls that fail cost $0.0201, those that pass $0.0109.
 
-Fails (only under ``string_form=differs``): ``"content": "Hi"`` as long as the message is
-the newest, ``"content": [{"type": "text", "text": "Hi"}]`` with a mark on it before that.
+Fails (string_form=differs): a message is a string until it is marked, and a string again
+once the mark has moved on.
 
-Passes: one of the two forms from the first call on.
+```json
+{"at": 0, "request": {"messages": [
+  {"role": "user", "content": [{"type": "text", "text": "[4000 tokens of task]",
+                                "cache_control": {"type": "ephemeral"}}]}]}}
+{"at": 20, "request": {"messages": [
+  {"role": "user", "content": "[4000 tokens of task]"},
+  {"role": "assistant", "content": "Done."},
+  {"role": "user", "content": [{"type": "text", "text": "Thanks. And then?",
+                                "cache_control": {"type": "ephemeral"}}]}]}}
+```
+
+Passes (string_form=differs): lists from the first call on.
+
+```json
+{"at": 0, "request": {"messages": [
+  {"role": "user", "content": [{"type": "text", "text": "[4000 tokens of task]",
+                                "cache_control": {"type": "ephemeral"}}]}]}}
+{"at": 20, "request": {"messages": [
+  {"role": "user", "content": [{"type": "text", "text": "[4000 tokens of task]"}]},
+  {"role": "assistant", "content": [{"type": "text", "text": "Done."}]},
+  {"role": "user", "content": [{"type": "text", "text": "Thanks. And then?",
+                                "cache_control": {"type": "ephemeral"}}]}]}}
+```
 
 Remedy: send lists everywhere; only they can carry a mark. The model reads the same text
 in the same order, so the fix is safe.
+
+Severity: warning, for whoever assumes that the forms differ. Confidence is low: the
+service's reference and what users saw do not agree.
 """
 
 from __future__ import annotations
@@ -31,7 +58,7 @@ from cacheplan.workload import Call
 __all__ = ["CODE", "SEVERITY", "check"]
 
 CODE = "CP006"
-SEVERITY: Severity = "note"
+SEVERITY: Severity = "warning"
 
 #: Characters of the text that are shown.
 SHOWN = 60

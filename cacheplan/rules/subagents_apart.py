@@ -5,17 +5,62 @@ are nearly theirs, in another order, with a tool less or with another first para
 
 Why: prompts share what they begin with and nothing else, so each sub-agent that starts
 cold writes a head of which nearly every word is being kept already, at 12.5 times the
-price of reading it.
+price of reading it. The calls that fail cost $0.0332, those that pass $0.0185.
 
-Fails: a sub-agent with the parent's tools but one, and its task at the top of the system
-prompt.
+Fails: a sub-agent has the parent's tools but the first, and the same system prompt.
+
+```json
+{"at": 0, "label": "main", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "delegate", "input_schema": {}}, {"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Write a survey."}]}}
+{"at": 10, "label": "search", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Search."}]}}
+{"at": 20, "label": "main", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "delegate", "input_schema": {}}, {"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Write a survey."},
+    {"role": "assistant", "content": "I have it searched."},
+    {"role": "user", "content": "Found: nothing."}]}}
+```
 
 Passes: the parent's tools and system prompt to the letter, then what is the sub-agent's
 own: a last system block, or its first message.
 
+```json
+{"at": 0, "label": "main", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "delegate", "input_schema": {}}, {"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Write a survey."}]}}
+{"at": 10, "label": "search", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "delegate", "input_schema": {}}, {"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Search. Do not delegate."}]}}
+{"at": 20, "label": "main", "request": {"cache_control": {"type": "ephemeral"},
+  "tools": [{"name": "delegate", "input_schema": {}}, {"name": "read", "input_schema": {}}],
+  "system": [{"type": "text", "text": "[6000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Write a survey."},
+    {"role": "assistant", "content": "I have it searched."},
+    {"role": "user", "content": "Found: nothing."}]}}
+```
+
 Remedy: give both the same tools in the same order and the same system prompt, and put what
 differs behind. The sub-agent then sees tools and rules that it did not, so the fix is not
 safe; which tools it may call can be said in its task.
+
+Order: where both have the same tools and only their order differs, ``tools-reordered`` says
+so instead.
+
+Severity: warning, since every sub-agent pays for a head that is kept already. Confidence is
+medium: who runs on whose behalf is told by labels, times and likeness.
 """
 
 from __future__ import annotations

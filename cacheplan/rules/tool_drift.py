@@ -1,18 +1,44 @@
 """One tool's definition is not always the same: every version is a prompt of its own.
 
 What: calls that define tools of the same names do not define one of them the same way.
-Its description or schema differs, or only the order of the schema's keys does.
+Its description or schema differs, or only the order of the schema's keys does. A version
+that is replaced by the next for good is a change that somebody made, and is not meant.
 
 Why: tools come first in the prompt, so another word in one of them, or another order of
-keys, leaves nothing behind it to read: all of it is written, at 12.5 times the price.
+keys, leaves nothing behind it to read: all of it is written, at 12.5 times the price. The
+calls that fail cost $0.0210, those that pass $0.0133.
 
-Fails: ``"properties": {"city": ..., "unit": ...}`` in one call, ``{"unit": ..., "city":
-...}`` in the next, and the first again, as happens where schemas are built from sets.
+Fails: the schema is built from a set, so its keys come in any order.
 
-Passes: one version, until the day it is replaced by the next.
+```json
+{"times": 4, "every": 60, "at": 0, "request": {"tools": [{"name": "weather",
+    "input_schema": {"properties": {"city": {}, "unit": {}}, "type": "object"}}],
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+{"times": 4, "every": 60, "at": 30, "request": {"tools": [{"name": "weather",
+    "input_schema": {"properties": {"unit": {}, "city": {}}, "type": "object"}}],
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "And #?"}]}}
+```
+
+Passes: the keys come in one order in every call.
+
+```json
+{"times": 8, "every": 30, "at": 0, "request": {"tools": [{"name": "weather",
+    "input_schema": {"properties": {"city": {}, "unit": {}}, "type": "object"}}],
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
 
 Remedy: build the definitions once, with keys in a fixed order, and send the same ones in
 every call. The model then reads another version in some calls, so the fix is not safe.
+
+Severity: warning, since every change of version is paid for. Confidence is high where the
+versions differ in the order of keys alone, or come back; the service documents that the
+order of keys breaks what is kept for inputs of tools, and schemas are rendered the same way.
 """
 
 from __future__ import annotations

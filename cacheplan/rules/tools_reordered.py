@@ -3,15 +3,39 @@
 What: calls to one model define exactly the same tools, but not always in the same order.
 
 Why: tools come first in the prompt, so another order leaves nothing to read: tools,
-system and messages are written anew, at 12.5 times the price of reading them.
+system and messages are written anew, at 12.5 times the price of reading them. The calls
+that fail cost $0.0210, those that pass $0.0133.
 
-Fails: ``[search, fetch]`` in one call and ``[fetch, search]`` in the next, as it happens
-where tools come out of a set or from servers that answer in any order.
+Fails: tools come out of a set, or from servers that answer in any order.
 
-Passes: the same tools sorted by name in every call.
+```json
+{"times": 4, "every": 60, "at": 0, "request": {"tools": [
+    {"name": "fetch", "description": "[1500 tokens of pages]", "input_schema": {}},
+    {"name": "search", "description": "[1500 tokens of words]", "input_schema": {},
+     "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+{"times": 4, "every": 60, "at": 30, "request": {"tools": [
+    {"name": "search", "description": "[1500 tokens of words]", "input_schema": {}},
+    {"name": "fetch", "description": "[1500 tokens of pages]", "input_schema": {},
+     "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "And #?"}]}}
+```
+
+Passes: the same tools, sorted by name in every call.
+
+```json
+{"times": 8, "every": 30, "at": 0, "request": {"tools": [
+    {"name": "fetch", "description": "[1500 tokens of pages]", "input_schema": {}},
+    {"name": "search", "description": "[1500 tokens of words]", "input_schema": {},
+     "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
 
 Remedy: sort the tools by name before sending them. The model then reads them in another
 order in some calls, so the fix is not safe.
+
+Severity: warning, since every change of order is paid for. Confidence is high: the
+definitions are compared in full, and are equal.
 """
 
 from __future__ import annotations

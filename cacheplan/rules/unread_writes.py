@@ -4,17 +4,36 @@ What: entries are written and never read: prompts come back after more than an h
 the same moment, or not at all, and leaving the marks out would be cheaper.
 
 Why: a write costs 1.25 times the price of input (2 times for an hour); unread, the
-quarter is lost.
+quarter is lost. The calls that fail cost $0.0376, those that pass $0.0301.
 
-Fails: one report a day, its instructions marked.
+Fails: one report a day, its rules marked.
 
-Passes: a chat. The last turn of each conversation is written for nobody, and that is the
-price of the turns before it: leaving the marks out would cost more.
+```json
+{"times": 5, "every": 86400, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "The report of day #?"}]}}
+```
+
+Passes: the same without a mark. The last turn of a chat is written for nobody, too, and
+that is the price of the turns before it: leaving those marks out would cost more.
+
+```json
+{"times": 5, "every": 86400, "at": 0, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]"}],
+  "messages": [{"role": "user", "content": "The report of day #?"}]}}
+```
 
 Remedy: leave out the marks whose writes are not read.
 
 Order: last. Only writes that no other rule accounts for, and only where dropping the marks
-pays over all calls of the lane.
+pays over all calls of the lane; and not where the prompt changes though it need not, which is
+told instead: ``volatile-span``, ``volatile-before-stable``, ``tools-reordered``,
+``tool-drift``, ``input-key-order``, ``string-or-list``, ``history-rewritten``,
+``settings-flip``.
+
+Severity: warning, since the marks cost more than they bring. Confidence is high: it is so on
+all calls of the log, by simulation.
 """
 
 from __future__ import annotations

@@ -4,16 +4,35 @@ What: at one place of the system prompt nearly every conversation, or every call
 block of its own, and behind it stand blocks that all of them share.
 
 Why: a prefix holds everything before it, so blocks behind one that changes are never read,
-however often they are sent: they cost their full price, or even that of a write.
+however often they are sent: they cost their full price, or even that of a write. The calls
+that fail cost $0.0426, those that pass $0.0140.
 
-Fails: system blocks in the order user's profile, rules of the house; or a block with what
-was found for this question, before a conversation that goes on.
+Fails: what is known of a customer stands before rules that are the same for all.
 
-Passes: the rules first, and the profile behind them.
+```json
+{"times": 5, "every": 30, "at": 0, "request": {"system": [
+    {"type": "text", "text": "[400 tokens of customer#]"},
+    {"type": "text", "text": "[3000 tokens of rules]",
+     "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
+
+Passes: the rules stand first, and are marked.
+
+```json
+{"times": 5, "every": 30, "at": 0, "request": {"system": [
+    {"type": "text", "text": "[3000 tokens of rules]",
+     "cache_control": {"type": "ephemeral"}},
+    {"type": "text", "text": "[400 tokens of customer#]"}],
+  "messages": [{"role": "user", "content": "Question #?"}]}}
+```
 
 Remedy: move the block behind the stable ones of the system prompt; where it changes within
 a conversation, behind the messages. The model then reads it at another place, so the fix
 is not safe.
+
+Severity: warning, since every such call pays. Confidence is high: what stands behind the block
+is compared in full, and is the same.
 """
 
 from __future__ import annotations

@@ -1,21 +1,41 @@
 """A stable block holds a span that changes: everything behind it is written anew.
 
 What: blocks at the same place of the system prompt, or descriptions of the same tool, are
-equal but for a span, such as a date, a time, an id, a counter, a path or the state of a
-repository. A few unnamed variants that come back are not meant: they are prompts of their
+equal but for a span, such as a date, a time, an id, a counter, a path, an address or the
+state of a repository. The span is found by comparing what calls send, and named by what it
+looks like. A few unnamed variants that come back are not meant: they are prompts of their
 own.
 
 Why: a prefix is read only if it is the same to the last character, so one changed digit
 at the front costs the whole prompt behind it, at the price of a write instead of a read:
-12.5 times as much at a read price of 0.1.
+12.5 times as much at a read price of 0.1. The 12 calls that fail cost $0.0904, those that
+pass $0.0144.
 
-Fails: ``You are a clerk. It is 2026-11-21 10:31.`` with another time in every call.
+Fails: the time stands before rules that never change.
 
-Passes: the same line in the newest message, behind everything that stays.
+```json
+{"calls_per_hour": 120, "arrivals": "steady", "hours": 0.1, "request": {
+  "system": [{"type": "text", "text": "It is {{time}}. [3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "{{question}}"}]}}
+```
+
+Passes: the time stands in the newest message, behind everything that stays.
+
+```json
+{"calls_per_hour": 120, "arrivals": "steady", "hours": 0.1, "request": {
+  "system": [{"type": "text", "text": "[3000 tokens of rules]",
+              "cache_control": {"type": "ephemeral"}}],
+  "messages": [{"role": "user", "content": "It is {{time}}. {{question}}"}]}}
+```
 
 Remedy: move the span behind what is stable: to the end of the system prompt where it
 stays for a conversation, else into the newest user message. The model then reads it at
 another place, so the fix is not safe.
+
+Severity: warning, since every such call pays; a note where one version serves more than 20
+calls on average, as with a date. Confidence is high where the span has a name, and medium
+where it has none or is a number: then somebody may have meant the difference.
 """
 
 from __future__ import annotations

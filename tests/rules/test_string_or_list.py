@@ -31,7 +31,7 @@ def chat(turns: int, *, flips: bool) -> list[dict[str, Any]]:
 def test_a_flip_is_found() -> None:
     """A finding counts the calls from the flip on, and its fix is safe."""
     (found,) = findings(string_or_list, chat(5, flips=True), DIFFERS)
-    assert (found.code, found.severity, found.calls) == ("CP006", "note", 5)
+    assert (found.code, found.severity, found.calls) == ("CP006", "warning", 5)
     assert [one.call for one in found.examples] == [0, 1]
     assert found.fix is not None
     assert found.fix.safe
