@@ -49,7 +49,8 @@ def lint(
     subject: Subject, rules: Sequence[ModuleType] = RULES, terms: Terms | None = None
 ) -> Findings:
     """Run the rules on a workload and simulate what each fix would save."""
-    workload, terms = subject.workload, terms or Terms()
+    workload = subject.workload
+    terms = (terms or Terms()).beside(workload.waivers)
     found = terms.judged([one for rule in terms.running(rules) for one in rule.check(subject)])
     paid = _bill(subject, workload, lambda call: call.marks, "as-marked")
     plan = choose(workload, subject.sheet)

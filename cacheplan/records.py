@@ -7,6 +7,7 @@ what is wrong with it goes out as an ``InputError`` with the path inside the lin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
+from cacheplan.lanes import kind_of
 from cacheplan.lengths import settle
 from cacheplan.pieces import message_pieces
 from cacheplan.planned import Planned, expand, planned
@@ -26,6 +28,7 @@ from cacheplan.prices import Tariff
 from cacheplan.strict_json import member, members, number, quoted
 from cacheplan.tokens import TokenCounter
 from cacheplan.usage import Usage
+from cacheplan.waivers import Waiver, read_waivers
 from cacheplan.wire import parse
 from cacheplan.workload import Call, Expected, Workload
 
@@ -51,6 +54,7 @@ class _Line(NamedTuple):
     output: int | None
     recorded: Usage | None
     failed: bool
+    waive: tuple[Waiver, ...]
 
 
 class Intake:
@@ -77,6 +81,8 @@ class Intake:
         #: Calls whose blocks were counted here, as against named with their length.
         self._counted: list[int] = []
         self._partial = 0
+        #: What lines waive, each once and in order.
+        self._waivers: dict[Waiver, None] = {}
 
     def __len__(self) -> int:
         """Count the calls taken in; planned ones are made only in the end."""
@@ -169,26 +175,27 @@ class Intake:
         output = line.output
         if output is None:
             output = line.recorded.output if line.recorded else 0
-        self._calls.append(
-            Call(
-                at=at,
-                tip=sent.tip,
-                tariff=sent.tariff,
-                marks=sent.marks,
-                automatic=sent.automatic,
-                first_token_after=line.first_token_after,
-                output=output,
-                closing=sent.closing,
-                refused=sent.refused,
-                failed=line.failed,
-                recorded=line.recorded,
-                number=len(self._calls),
-                id=line.id,
-                session=line.session,
-                label=line.label,
-                workspace=line.workspace,
-            )
+        call = Call(
+            at=at,
+            tip=sent.tip,
+            tariff=sent.tariff,
+            marks=sent.marks,
+            automatic=sent.automatic,
+            first_token_after=line.first_token_after,
+            output=output,
+            closing=sent.closing,
+            refused=sent.refused,
+            failed=line.failed,
+            recorded=line.recorded,
+            number=len(self._calls),
+            id=line.id,
+            session=line.session,
+            label=line.label,
+            workspace=line.workspace,
         )
+        self._calls.append(call)
+        for waiver in line.waive:
+            self._waivers[replace(waiver, lane=kind_of(call))] = None
 
     def workload(self) -> Workload:
         """Return what was taken in, in time order, every prefix measured."""
@@ -218,6 +225,7 @@ class Intake:
             tokens_from=source,
             notes=tuple(notes),
             expected=tuple(map(self._expected, self._planned)),
+            waivers=tuple(self._waivers),
         )
 
     def _expected(self, plan: Planned) -> Expected:
@@ -311,6 +319,7 @@ def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
         output=found["output_tokens"],
         recorded=recorded if recorded is not None else usage,
         failed=failed,
+        waive=found["waive"],
     )
 
 
@@ -418,6 +427,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "output_tokens": _read_tokens,
     "response": _read_response,
     "usage": _read_usage,
+    "waive": read_waivers,
 }
 
 #: What a line says by saying nothing.

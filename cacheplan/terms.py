@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
+from typing import Self
 
 from cacheplan.baseline import Entry, fingerprints, gone
 from cacheplan.errors import InputError
@@ -67,6 +68,10 @@ class Terms:
     known: tuple[Entry, ...] = ()
     #: Dollars a day that mending a finding has to save, where anybody can say what it saves.
     worth: Decimal | None = None
+
+    def beside(self, waivers: Sequence[Waiver]) -> Self:
+        """Return the terms with what the calls themselves waive."""
+        return replace(self, waivers=(*self.waivers, *waivers)) if waivers else self
 
     def running(self, rules: Sequence[ModuleType]) -> list[ModuleType]:
         """Return the rules that are not off."""

@@ -17,6 +17,7 @@ from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.usage import Usage
+from cacheplan.waivers import Waiver
 
 __all__ = ["Call", "Expected", "Workload"]
 
@@ -84,6 +85,8 @@ class Workload:
     notes: tuple[str, ...] = ()
     #: The rates behind calls that are planned, which the drawn calls show only roughly.
     expected: tuple[Expected, ...] = ()
+    #: What lines of the source say is to stay as it is, each for its kind of calls.
+    waivers: tuple[Waiver, ...] = ()
     #: What blocks say, by digest, each once; empty where nobody kept it or it is unknown.
     #: It decides nothing, so workloads that differ in it alone are equal.
     texts: Mapping[bytes, Mapping[str, Any]] = field(
