@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cacheplan import kinds
 from cacheplan.canonical import canonical, digest
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Edit", "Heads", "Sequel", "Unit", "behind", "edited", "remade", "worded"]
+__all__ = ["Edit", "Heads", "Sequel", "Unit", "behind", "edited", "empty", "remade", "worded"]
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,6 +118,12 @@ def behind(unit: Unit) -> Unit:
         return msgspec.structs.replace(unit, level=Level.MESSAGES, role="user", source=-1)
     said = msgspec.structs.replace(unit, source=-1)
     return remade(said, unit.body, level=Level.MESSAGES, role="user")
+
+
+def empty(unit: Unit) -> bool:
+    """Tell whether an edit made a block that says nothing; the service refuses such text."""
+    made = unit.source < 0 and unit.kind == "text" and unit.body is not None
+    return made and kinds.blank((unit.body or {}).get("text"))
 
 
 def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
@@ -227,7 +234,9 @@ class _Rewrite:
         moved: Sequence[Unit] = ()
         made: Sequence[Unit] = units
         if self._edit.head is not None:
-            made, moved = self._edit.head(units)
+            found, more = self._edit.head(units)
+            made = [unit for unit in found if not empty(unit)]
+            moved = [unit for unit in more if not empty(unit)]
         root = self._old.parent[path[0]]
         node = self._becomes[root]
         ends: dict[Level, int] = {}
