@@ -1,0 +1,95 @@
+"""What of the wanted marks a body can take: what is refused, too short, or has no slot.
+
+Each mark that is left out is said with its reason. This file may know the limits of the
+service and the marks a body carries; where marks pay it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cacheplan import facts
+from cacheplan.envelopes import Sent
+from cacheplan.generation import Chosen
+from cacheplan.marked import marks_of
+from cacheplan.places import is_tail
+from cacheplan.plan import longer
+from cacheplan.prefixes import PrefixTree
+from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.tokens import reaches
+
+__all__ = ["Dropped", "Limits", "beside", "permitted", "without_tails"]
+
+#: Which rule, and why its mark is left out.
+Dropped = list[tuple[str, str]]
+_LONG, _SHORT = Lifetime.ONE_HOUR, Lifetime.FIVE_MINUTES
+
+
+class Limits(NamedTuple):
+    """What holds for the calls of one kind."""
+
+    #: The shortest prefix that is cached; ``None`` where nobody knows.
+    minimum: int | None
+    #: Whether an hour may be asked for.
+    hours: bool
+    #: Rules that the service refused before.
+    barred: Collection[str]
+
+
+def permitted(
+    tree: PrefixTree, chosen: Iterable[Chosen], limits: Limits, dropped: Dropped
+) -> list[Chosen]:
+    """Leave out what was refused before or is surely too short; shorten where it must be."""
+    minimum = limits.minimum
+    kept = []
+    for each in chosen:
+        node, lifetime = each.breakpoint
+        if each.rule in limits.barred:
+            dropped.append((each.rule, "the service refused this mark before"))
+        elif minimum and reaches(tree.tokens[node], tree.doubt[node], minimum) == "no":
+            dropped.append((each.rule, f"shorter than the {minimum:,} tokens it takes"))
+        elif lifetime is _LONG and not limits.hours:
+            kept.append(each._replace(breakpoint=Breakpoint(node, _SHORT)))
+        else:
+            kept.append(each)
+    return kept
+
+
+def without_tails(chosen: Iterable[Chosen], dropped: Dropped) -> list[Chosen]:
+    """Leave out marks on the end of a call that only fills the cache: it is a placeholder."""
+    kept = []
+    for each in chosen:
+        if is_tail(each.rule):
+            dropped.append((each.rule, "the end of a call that only fills the cache"))
+        else:
+            kept.append(each)
+    return kept
+
+
+def beside(
+    body: Mapping[str, Any], sent: Sent, chosen: Sequence[Chosen], dropped: Dropped
+) -> list[Chosen]:
+    """Fit marks between those of the caller: in the slots left, in the order of lifetimes.
+
+    Of too many the earliest go, as in a plan. A lifetime follows its neighbours: an hour
+    before an hour, 5 minutes behind 5 minutes.
+    """
+    slots = facts.BREAKPOINTS - len(list(marks_of(body))) - (sent.automatic is not None)
+    taken = {node for node, _ in sent.marks}
+    kept: list[Chosen] = []
+    for each in reversed(chosen):
+        node, lifetime = each.breakpoint
+        if node in taken:
+            continue
+        before = [theirs for at, theirs in sent.marks if at < node]
+        behind = [theirs for at, theirs in sent.marks if at > node]
+        if _LONG in behind and _SHORT in before:
+            dropped.append((each.rule, "the marks around it are in no order"))
+        elif len(kept) >= slots:
+            dropped.append((each.rule, "no slot is left"))
+        else:
+            fits = longer(_LONG if _LONG in behind else None, lifetime)
+            fits = _SHORT if _SHORT in before else fits
+            kept.append(each._replace(breakpoint=Breakpoint(node, fits)))
+    return kept[::-1]

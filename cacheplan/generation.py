@@ -1,0 +1,230 @@
+"""One tree of prefixes and all that hangs on it, for as long as it is worth its memory.
+
+A process that runs for months must not remember every prompt it sent. So a session works
+on one generation until that has grown to a stated size, then begins another: what was
+learned goes over (it is bounded by itself), the prompts are forgotten. The first call of
+a conversation after that is read whole once, and expected to read nothing.
+
+This file may know bodies as bytes, the tree, the simulated cache and the two ways to
+choose marks. It knows no body as an object, no lock and no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from cacheplan import facts
+from cacheplan.adaptive import Adaptive
+from cacheplan.assumptions import Assumptions
+from cacheplan.bodies import Bodies, Envelope, Sent
+from cacheplan.entries import Marked, Step
+from cacheplan.errors import RejectedError
+from cacheplan.facts import find
+from cacheplan.guesses import Guess, Scale
+from cacheplan.places import BEFORE, Places
+from cacheplan.plan import Plan
+from cacheplan.prefixes import PrefixTree
+from cacheplan.prices import Sheet, Tariff
+from cacheplan.prompt import Breakpoint
+from cacheplan.simulator import SimulatedCache
+from cacheplan.usage import Usage
+from cacheplan.workload import Call
+
+__all__ = ["CALLS", "NODES", "Chosen", "Generation"]
+
+#: Prefixes after which a generation is full: about 1.5 kB each, all that hangs on them
+#: included, and a working day of a service that gets a call a second.
+NODES: Final = 1 << 15
+#: Calls after which it is full even so, for a message may be spelled in many ways.
+CALLS: Final = 1 << 17
+#: How long an entry of the ledger may rely on what an earlier one told, in seconds.
+TOLD: Final = 3600.0
+#: The rule of a mark that stands on no named place: where an earlier call ended.
+EARLIER: Final = "earlier turn"
+#: Why a mark stands that no plan asked for.
+_LEARNED: Final = "learned from the calls before"
+
+
+class Chosen(NamedTuple):
+    """A breakpoint that a plan, or what was learned, asks for."""
+
+    breakpoint: Breakpoint
+    rule: str
+    because: str
+
+
+class Generation:
+    """Reads bodies, chooses marks for them, and keeps what the cache is expected to hold."""
+
+    def __init__(self, plan: Plan | None, sheet: Sheet, assume: Assumptions, scale: Scale) -> None:
+        self.tree = PrefixTree()
+        self.tree.turn = facts.MESSAGE_FRAME
+        self.full = False
+        self._plan = plan
+        self._assume = assume
+        self._scale = scale
+        self._bodies = Bodies(self.tree, Guess(), assume)
+        self._places = Places(self.tree)
+        self._marker = plan.marker(self.tree) if plan else None
+        self.policy = None if plan else Adaptive(self.tree, sheet, assume)
+        # Which thinking was dropped would be looked up in the whole tree on every call.
+        quiet = replace(assume, thinking_check="ignore")
+        self._cache = SimulatedCache(self.tree, self._floor_by(sheet), quiet)
+        self._because: dict[tuple[str, str | None], Mapping[str, str]] = {}
+        self._keys: dict[int, bytes] = {}
+        #: By node: when the path to it was last told in full.
+        self._told: dict[int, float] = {}
+        #: By node: how long the service said it is; and the nodes that others go on from.
+        self._exact: dict[int, int] = {}
+        self._inner: set[int] = set()
+        self._calls = 0
+        self._measured = 0
+
+    def _floor_by(self, sheet: Sheet) -> Callable[[Tariff], int | None]:
+        """Return the function that says how long a prefix must be under a tariff."""
+        return lambda tariff: sheet.minimum(tariff.model, tariff.platform, self._assume)
+
+    def read(self, raw: bytes, envelope: Envelope) -> Sent | None:
+        """Read one body; ``None`` if the service holds its start."""
+        self._calls += 1
+        try:
+            return self._bodies.read(raw, envelope, self._calls)
+        finally:
+            self._bodies.count()
+            self.full = len(self.tree) > NODES or self._calls > CALLS
+
+    def measure(self, model: str) -> None:
+        """Measure what is new in the tree since the last call."""
+        tree, factor = self.tree, self._scale.factor(model)
+        tokens, parent, size = tree.tokens, tree.parent, tree.error
+        for node in range(self._measured, len(tree)):
+            above = parent[node]
+            if above >= 0:
+                tokens[node] = tokens[above] + round(factor * tree.own(node))
+                tree.doubt[node] = tree.doubt[above] + size[tree.block[node]]
+                self._inner.add(above)
+        self._measured = len(tree)
+
+    def choose(self, call: Call) -> list[Chosen]:
+        """Return the marks wanted for a call, each with its rule and reason."""
+        if self._marker is not None:
+            return self._named(call, self._marker(call), self._reasons(call))
+        marks = self.policy.decide(call) if self.policy else ()
+        return self._named(call, marks, {}) if marks else []
+
+    def _named(
+        self, call: Call, marks: Iterable[Breakpoint], reasons: Mapping[str, str]
+    ) -> list[Chosen]:
+        """Name the place of each mark."""
+        names = {node: place for place, node in self._places.fixed(call.tip)}
+        names[self.tree.markable(call.tip)] = self._places.tail(call.tip)
+        other = BEFORE if self._plan else EARLIER
+        named = []
+        for mark in marks:
+            rule = names.get(mark.node, other)
+            because = reasons.get(rule, "") if self._plan else _LEARNED
+            named.append(Chosen(mark, rule, because))
+        return named
+
+    def _reasons(self, call: Call) -> Mapping[str, str]:
+        """Return why the plan marks where it does, by place."""
+        key = (call.tariff.model, call.label)
+        found = self._because.get(key)
+        if found is None:
+            known = find(call.tariff.model)
+            model = known.model.id if known else call.tariff.model
+            lane = self._plan.lane(model, call.label) if self._plan else None
+            found = {rule.place: rule.because for rule in lane.rules} if lane else {}
+            self._because[key] = found
+        return found
+
+    def send(self, call: Call, marks: Sequence[Breakpoint]) -> Usage | None:
+        """Note that a call goes out with these marks, and return what it should use."""
+        if self.policy is not None:
+            self.policy.learn(call, marks)
+        try:
+            usage = self._cache.serve(call, marks)
+        except RejectedError:
+            return None
+        least = min(usage.uncached, usage.write_5m, usage.write_1h, usage.read)
+        if least < 0:
+            # Lengths came from different answers, and do not quite agree.
+            return Usage(
+                max(0, usage.uncached),
+                max(0, usage.write_5m),
+                max(0, usage.write_1h),
+                max(0, usage.read),
+                usage.output,
+            )
+        return usage
+
+    def settle(self, call: Call, usage: Usage) -> None:
+        """Learn lengths from what was billed for a whole prompt.
+
+        What is new since the last prompt whose length the service said corrects the
+        guesses; the end of this one is as long as it says, where nothing goes on from it.
+        """
+        tree, tip = self.tree, call.tip
+        billed = usage.prompt - call.closing
+        guessed, node = 0, tip
+        while tree.parent[node] >= 0 and node not in self._exact:
+            guessed += tree.own(node)
+            node = tree.parent[node]
+        known = self._exact.get(node, 0)
+        if node == tip or billed <= known:
+            return
+        self._scale.learn(call.tariff.model, guessed, billed - known)
+        if tip not in self._inner and billed >= tree.tokens[tree.parent[tip]]:
+            tree.tokens[tip] = billed
+            self._exact[tip] = billed
+
+    def key(self, node: int) -> bytes:
+        """Return the published key of a prefix."""
+        return self.tree.key(node, self._keys)
+
+    def marked(self, call: Call) -> tuple[Marked, ...]:
+        """Return the marks that a body came with, the automatic one among them."""
+        target = self.tree.markable(call.tip) if call.automatic else -1
+        return tuple(
+            Marked(
+                key=self.key(node),
+                tokens=self.tree.tokens[node],
+                lifetime=lifetime,
+                rule="caller",
+                automatic=node == target,
+            )
+            for node, lifetime in call.marks
+        )
+
+    def steps(self, tip: int, at: float) -> tuple[bytes, tuple[Step, ...]]:
+        """Return what the ledger was not told lately of a path, and where that begins."""
+        parent, told = self.tree.parent, self._told
+        self.key(tip)
+        path, node = [], tip
+        while parent[node] >= 0 and node not in told:
+            path.append(node)
+            node = parent[node]
+        since = told.get(node, at)
+        if parent[node] >= 0 and since < at - TOLD:
+            path, node, since = [*self.tree.upward(tip)], -1, at
+        path.reverse()
+        for each in path:
+            told[each] = since
+        start = self._keys[node] if node >= 0 and parent[node] >= 0 else b""
+        return start, tuple(self._step(each) for each in path)
+
+    def _step(self, node: int) -> Step:
+        """Describe the last block of a prefix."""
+        tree = self.tree
+        block = tree.block[node]
+        return Step(
+            key=self._keys[node],
+            digest=tree.digest[block],
+            tokens=tree.tokens[node] - tree.tokens[tree.parent[node]],
+            level=tree.level[block],
+            kind=tree.kind[block],
+            role=tree.role[block],
+            refuses=tree.refuses[block],
+        )

@@ -1,0 +1,405 @@
+"""Call time as a pure step: a body goes in and comes out marked; what was billed comes back.
+
+    session = Session(plan)
+    body, decision = session.prepare(body, at=now)
+    ...                                     # send it, by whatever means
+    entry = session.observe(decision, usage, at=now)
+
+With a plan a call is a look-up; without one the session learns (``adaptive``). It has no
+clock, does no input or output and knows no SDK: whoever sends the call is its driver.
+
+The caller's object is never touched. What comes back shares with it all that lies on no
+way to a mark, and differs in ``cache_control`` alone. A body that cannot be read, or that
+must not be marked, comes back as it is, and the decision says why.
+
+A growing conversation costs work for its new blocks only. Each body is written to bytes
+(200 microseconds for 800 kB), and what the bytes repeat of an earlier body is recognised
+by its hash: objects may be the same and have been changed in place, bytes may not.
+
+Any number of threads may share a session. Nothing outside a call's own arguments is read
+or changed but under one lock, which is held for the work above and never while anything is
+sent. Memory is bounded: by ``generation`` for prompts, by ``memory`` for what was learned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Literal, NamedTuple
+
+from cacheplan import facts
+from cacheplan.assumptions import Assumptions
+from cacheplan.billing import billed
+from cacheplan.bodies import Envelope, Sent
+from cacheplan.canonical import encode
+from cacheplan.decision import Decision, Placed
+from cacheplan.entries import Entry, Marked
+from cacheplan.errors import InputError
+from cacheplan.fitting import Dropped, Limits, beside, permitted, without_tails
+from cacheplan.generation import Chosen, Generation
+from cacheplan.guesses import Scale
+from cacheplan.marks import mark, unmark
+from cacheplan.plan import Plan
+from cacheplan.prices import Sheet
+from cacheplan.prompt import Breakpoint
+from cacheplan.sites import sites
+from cacheplan.usage import Usage
+from cacheplan.workload import Call
+
+__all__ = ["Origin", "Outcome", "Session"]
+
+#: A clock that goes back by more than this was set anew: what is alive is not known any
+#: more. Below, time is taken to stand still, since entries only ever live longer so.
+BACK: Final = 3600.0
+#: Rules that were refused; more than these no program has.
+BARRED: Final = 4096
+_WAYS: Final = ("respect", "fill", "replace")
+
+
+class Origin(NamedTuple):
+    """Who sends a call, and where to."""
+
+    #: The feature that the cost is booked on.
+    label: str | None = None
+    session: str | None = None
+    workspace: str = ""
+    platform: str = "anthropic"
+    surface: str = "messages"
+
+
+class Outcome(NamedTuple):
+    """How a call ended, as far as its driver knows."""
+
+    #: Usage as the API wrote it or as a value; or what went wrong, as an exception or in
+    #: a word.
+    result: Usage | Mapping[str, Any] | BaseException | str | None = None
+    first_token_after: float | None = None
+    duration: float | None = None
+    status: int | None = None
+    request_id: str | None = None
+    message_id: str | None = None
+    previous_message_id: str | None = None
+    diagnostics: Mapping[str, Any] = {}
+    retries: int = 0
+    #: True where the service called itself again: then usage adds up over rounds.
+    own_rounds: bool = False
+
+
+class _Slip(NamedTuple):
+    """What a call is recognised by when it is over."""
+
+    generation: Generation
+    call: Call
+    #: The prefixes that were marked, as the decision's marks.
+    nodes: tuple[int, ...]
+
+
+class Session:
+    """Decides where calls are marked, in the order they are made."""
+
+    def __init__(
+        self,
+        plan: Plan | None = None,
+        *,
+        on_existing: Literal["respect", "fill", "replace"] = "respect",
+        sheet: Sheet | None = None,
+        assume: Assumptions | None = None,
+    ) -> None:
+        if on_existing not in _WAYS:
+            raise InputError(f'on_existing is "{on_existing}", not {", ".join(_WAYS)}')
+        self.plan = plan
+        self._on_existing = on_existing
+        self._sheet = sheet or Sheet.default()
+        self._assume = assume or Assumptions()
+        self._scale = Scale()
+        self._lock = threading.Lock()
+        self._now = float("-inf")
+        #: By model and label: the rules that the service refused.
+        self._barred: dict[tuple[str, str | None], set[str]] = {}
+        self._generation = self._begin()
+
+    def prepare(
+        self, body: Any, at: float, origin: Origin | None = None, *, apply: bool = True
+    ) -> tuple[Any, Decision]:
+        """Return the body to send, and what was decided; ``at`` is when it is sent.
+
+        Without ``apply`` the body comes back as it is, and the decision says what would
+        have been marked.
+        """
+        origin = origin or Origin()
+        if not isinstance(body, dict):
+            return body, _untouched(at, origin, f"{type(body).__name__} is not an object")
+        try:
+            raw = encode(body)
+            with self._lock:
+                return self._prepare(body, raw, at, origin, apply=apply)
+        except (InputError, RecursionError) as error:
+            why = f"it cannot be read: {error}" if str(error) else "it is nested too deeply"
+            return body, _untouched(at, origin, why, model=body.get("model"))
+
+    def observe(
+        self,
+        decision: Decision,
+        outcome: Outcome | Usage | Mapping[str, Any] | BaseException | str | None,
+        at: float,
+    ) -> Entry:
+        """Take note of how a call ended; ``at`` is when. Returns what a ledger may keep."""
+        if not isinstance(outcome, Outcome):
+            outcome = Outcome(outcome, duration=max(0.0, at - decision.at))
+        usage, error = _result(outcome.result)
+        return Entry(
+            at=decision.at,
+            model=decision.model,
+            label=decision.label,
+            session=decision.session,
+            workspace=decision.workspace or None,
+            platform=decision.platform,
+            surface=decision.surface,
+            applied=decision.applied,
+            predicted=decision.predicted,
+            usage=usage,
+            first_token_after=outcome.first_token_after,
+            duration=outcome.duration,
+            error=error,
+            status=outcome.status,
+            request_id=outcome.request_id,
+            message_id=outcome.message_id,
+            previous_message_id=outcome.previous_message_id,
+            diagnostics=outcome.diagnostics,
+            retries=outcome.retries,
+            **self._settled(decision, None if outcome.own_rounds else usage),
+        )
+
+    def finished(self, decision: Decision, entry: Entry) -> Decision:
+        """Return the decision with what became of it, and nothing else held on to."""
+        return replace(decision, billed=entry.usage, error=entry.error, slip=None)
+
+    def bar(self, decision: Decision, complaint: str) -> tuple[str, ...]:
+        """Give up the rules behind marks that the service refused, and name them.
+
+        Where the complaint names a block, the rule of that mark alone is given up.
+        """
+        named = [mark.rule for mark in decision.marks if _names(complaint, mark)]
+        rules = tuple(dict.fromkeys(named)) or tuple(decision.rules)
+        with self._lock:
+            lane = (decision.model, decision.label)
+            if lane in self._barred or len(self._barred) < BARRED:
+                self._barred.setdefault(lane, set()).update(rules)
+        return rules
+
+    def state(self) -> dict[str, Any] | None:
+        """Return what was learned, in the shape of JSON; ``None`` where a plan decides."""
+        with self._lock:
+            policy = self._generation.policy
+            return None if policy is None else policy.state()
+
+    def restore(self, state: Any) -> None:
+        """Add what another session, or this one on another day, has learned."""
+        with self._lock:
+            if self._generation.policy is not None:
+                self._generation.policy.restore(state)
+
+    # ------------------------------------------------------------ under the lock
+
+    def _begin(self) -> Generation:
+        """Begin a generation that knows no prompt yet."""
+        return Generation(self.plan, self._sheet, self._assume, self._scale)
+
+    def _current(self, at: float) -> Generation:
+        """Return the generation for a call, and let time pass; it never goes back in one."""
+        old = self._generation
+        back = at < self._now - BACK
+        if back or old.full:
+            new = self._generation = self._begin()
+            if old.policy is not None and new.policy is not None:
+                new.policy.restore(old.policy.state())
+                if back:
+                    new.policy.cool()
+        self._now = at if back else max(at, self._now)
+        return self._generation
+
+    def _prepare(
+        self, body: dict[str, Any], raw: bytes, at: float, origin: Origin, *, apply: bool
+    ) -> tuple[Any, Decision]:
+        """Read a body, decide, and mark."""
+        generation = self._current(at)
+        label, _, workspace, platform, surface = origin
+        sent = generation.read(raw, Envelope(platform, surface, workspace, at))
+        if sent is None:
+            why = "the service holds the start of this prompt"
+            return body, _untouched(at, origin, why, model=body.get("model"))
+        call = Call(
+            at=self._now,
+            tip=sent.tip,
+            tariff=sent.tariff,
+            marks=sent.marks,
+            automatic=sent.automatic,
+            closing=sent.closing,
+            refused=sent.refused,
+            label=label,
+        )
+        generation.measure(sent.tariff.model)
+        dropped: Dropped = []
+        left = self._left(sent)
+        chosen = generation.choose(call)
+        if chosen and not left:
+            chosen = self._fitting(generation, body, sent, chosen, call, dropped)
+            ours = self._placed(generation, body, sent.tip, chosen, dropped)
+        else:
+            ours = {}
+        marks = tuple(ours.values())
+        applied = apply and bool(marks)
+        result, going = body, call.marks
+        if applied:
+            replaces = self._on_existing == "replace"
+            plain = unmark(body) if replaces and b'"cache_control"' in raw else body
+            result = mark(plain, [(each.place, each.lifetime) for each in marks])
+            added = (Breakpoint(node, each.lifetime) for node, each in ours.items())
+            going = tuple(sorted(added if replaces else (*sent.marks, *added)))
+        decision = Decision(
+            at=at,
+            model=sent.tariff.model,
+            label=label,
+            session=origin.session,
+            workspace=workspace,
+            platform=platform,
+            surface=surface,
+            marks=marks,
+            applied=applied,
+            found=generation.marked(call) if sent.marks else (),
+            left=left or ("" if applied else _why(marks)),
+            dropped=tuple(dropped),
+            predicted=generation.send(call, going),
+            slip=_Slip(generation, call, tuple(ours)),
+        )
+        return result, decision
+
+    def _left(self, sent: Sent) -> str:
+        """Say why a body is left alone for the marks it carries; nothing if it is not."""
+        found = bool(sent.marks) or sent.automatic is not None
+        if found and self._on_existing == "respect":
+            return "it carries marks already"
+        if sent.refused is not None and self._on_existing == "fill":
+            return "the service refuses the marks it carries"
+        return ""
+
+    def _fitting(
+        self,
+        generation: Generation,
+        body: Mapping[str, Any],
+        sent: Sent,
+        chosen: list[Chosen],
+        call: Call,
+        dropped: Dropped,
+    ) -> list[Chosen]:
+        """Keep of the wanted marks what the service and the body take."""
+        tariff = sent.tariff
+        known = facts.find(tariff.model)
+        limits = Limits(
+            self._sheet.minimum(tariff.model, tariff.platform, self._assume),
+            facts.takes_one_hour(known.model if known else None, tariff.platform),
+            self._barred.get((tariff.model, call.label), ()),
+        )
+        chosen = permitted(generation.tree, chosen, limits, dropped)
+        if body.get("max_tokens") == 0:
+            chosen = without_tails(chosen, dropped)
+        if self._on_existing == "fill" and (sent.marks or sent.automatic is not None):
+            chosen = beside(body, sent, chosen, dropped)
+        return chosen
+
+    def _placed(
+        self,
+        generation: Generation,
+        body: Mapping[str, Any],
+        tip: int,
+        chosen: list[Chosen],
+        dropped: Dropped,
+    ) -> dict[int, Placed]:
+        """Find the places of the wanted marks in a body; by the prefix that each ends."""
+        nodes = [each.breakpoint.node for each in chosen]
+        places = sites(body, generation.tree, tip, nodes, self._assume) if nodes else {}
+        found = {}
+        for each in chosen:
+            node, lifetime = each.breakpoint
+            if node in places:
+                found[node] = Placed(
+                    place=places[node],
+                    rule=each.rule,
+                    lifetime=lifetime,
+                    tokens=generation.tree.tokens[node],
+                    because=each.because,
+                )
+            else:
+                dropped.append((each.rule, "no mark may stand there"))
+        return found
+
+    def _settled(self, decision: Decision, usage: Usage | None) -> dict[str, Any]:
+        """Learn from an answer, and return what the entry says of the prompt."""
+        if decision.slip is None:
+            return {"marked": decision.found}
+        slip: _Slip = decision.slip
+        generation, call, nodes = slip
+        with self._lock:
+            if usage is not None:
+                generation.settle(call, usage)
+            parent, steps = generation.steps(call.tip, decision.at)
+            tip, keys = generation.key(call.tip), [generation.key(node) for node in nodes]
+        marked = () if decision.applied and self._on_existing == "replace" else decision.found
+        if decision.applied:
+            ours = (
+                Marked(key=key, tokens=each.tokens, lifetime=each.lifetime, rule=each.rule)
+                for key, each in zip(keys, decision.marks, strict=True)
+            )
+            marked = tuple(sorted((*marked, *ours), key=lambda each: each.tokens))
+        tariff = call.tariff
+        return {
+            "tip": tip,
+            "parent": parent,
+            "steps": steps,
+            "marked": marked,
+            "speed": tariff.speed,
+            "geo": tariff.geo,
+        }
+
+
+def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision:
+    """Return the decision to leave a body alone that was not taken apart."""
+    label, session, workspace, platform, surface = origin
+    return Decision(
+        at=at,
+        model=model if isinstance(model, str) else "",
+        label=label,
+        session=session,
+        workspace=workspace,
+        platform=platform,
+        surface=surface,
+        left=why,
+    )
+
+
+def _why(marks: tuple[Placed, ...]) -> str:
+    """Say why a body that could be marked was not."""
+    return "only watched" if marks else "nothing is worth a mark"
+
+
+def _result(result: Any) -> tuple[Usage | None, str | None]:
+    """Tell usage from failure."""
+    if isinstance(result, Usage):
+        return result, None
+    if isinstance(result, BaseException):
+        return None, type(result).__name__
+    if isinstance(result, str):
+        return None, result
+    return billed(result), None
+
+
+def _names(complaint: str, placed: Placed) -> bool:
+    """Tell whether the service's complaint names the block that a mark stands on."""
+    place = placed.place
+    path = f"{place.level}.{place.index}"
+    if str(place.level) == "messages":
+        path += f".content.{place.content or 0}"
+    at = complaint.find(path)
+    behind = complaint[at + len(path) : at + len(path) + 1]
+    return at >= 0 and not behind.isdigit()
