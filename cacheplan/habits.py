@@ -23,7 +23,7 @@ from cacheplan.places import Places
 from cacheplan.plan import longer, within_rules
 from cacheplan.prices import round_cost
 from cacheplan.projection import Bill, cache_for, project
-from cacheplan.prompt import Breakpoint, Level, Lifetime, Place
+from cacheplan.prompt import Breakpoint, Level, Lifetime
 from cacheplan.refusals import place_of
 from cacheplan.subject import Subject
 from cacheplan.usage import Usage
@@ -38,7 +38,6 @@ __all__ = [
     "best_of",
     "habits",
     "only",
-    "place_at",
     "with_mark",
 ]
 
@@ -407,10 +406,3 @@ def best_of(known: Habits, model: str, remarks: dict[str, Remark]) -> tuple[str,
         return None
     name = max(found, key=lambda each: found[each])
     return name, remarks[name]
-
-
-def place_at(known: Habits, node: int) -> Place:
-    """Return where the block at the end of a prefix stands in its body."""
-    level = known.tree.level[known.tree.block[node]]
-    numbers = [int(part) for part in place_of(known.tree, node).split(".")[1:] if part.isdigit()]
-    return Place(level=level, index=numbers[0], content=numbers[1] if len(numbers) > 1 else None)

@@ -118,3 +118,30 @@ def test_the_money_is_simulated(rule: ModuleType) -> None:
         for section, amount in zip(("Fails", "Passes"), said.groups(), strict=True):
             shown = Decimal(amount)
             assert cost(examples(rule, section)).quantize(shown) == shown
+
+
+@each_rule
+def test_a_finding_can_be_gone_to(rule: ModuleType) -> None:
+    """A finding says where, in how many calls, and shows two of them where there are two."""
+    seen = subject(examples(rule, "Fails"))
+    (found,) = lint(seen).findings
+    calls = {call.number: call for call in seen.workload}
+    assert found.place is not None
+    assert 0 < found.calls <= len(calls)
+    assert len({one.call for one in found.examples}) == min(len(calls), 2)
+    assert all(one.id == calls[one.call].id for one in found.examples)
+    # What is set is kept as a digest, and an empty block has no text to show.
+    silent = rule.CODE in {"CP110", "CP203"}
+    assert all(bool(one.text) != silent for one in found.examples)
+
+
+@each_rule
+def test_a_fix_has_a_price(rule: ModuleType) -> None:
+    """What can be simulated saves something; nobody can say what to add up to a minimum."""
+    (found,) = lint(subject(examples(rule, "Fails"))).findings
+    assert found.fix is not None
+    if rule.CODE in {"CP104", "CP110"}:
+        assert found.saving is None
+    else:
+        assert found.saving is not None
+        assert found.saving > 0

@@ -42,12 +42,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cacheplan.edits import Edit
-from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.orders import Wait, waits
 from cacheplan.prompt import Level
 from cacheplan.rehearsal import Rehearsal, Step
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -84,31 +85,31 @@ def _finding(
     subject: Subject, lane: LaneKey, late: Sequence[Wait], steps: Sequence[Step]
 ) -> Finding:
     """Say how many calls wrote what they could have read, and how long it is."""
-    tokens = max(subject.tree.tokens[wait.node] for wait in late)
+    longest = max(late, key=lambda wait: subject.tree.tokens[wait.node])
+    tokens = subject.tree.tokens[longest.node]
     leaders = len({wait.leader for wait in late})
     times = {steps[wait.step].call.number: wait.until for wait in late}
-    longest = max(wait.until - steps[wait.step].call.at for wait in late)
-    first = steps[late[0].step].call
+    pause = max(wait.until - steps[wait.step].call.at for wait in late)
     calls, others = ("calls start", "they") if len(late) > 1 else ("call starts", "it")
     return Finding(
         rule="cold-fan-out",
         code=CODE,
         severity=SEVERITY,
         confidence="high",
-        place=None,
+        place=place_at(subject.tree, longest.node),
         lane=lane,
         calls=len(late),
         message=(
             f"{len(late):,} {calls} before the first token of another that begins alike"
             f" ({_times(leaders)}), so {others} cannot read what that one writes"
-            f" (up to {tokens:,} tokens, to the end of {_level(subject, late)})"
+            f" (up to {tokens:,} tokens, to the end of {_level(subject, longest.node)})"
         ),
-        examples=(Example(first.number, first.id, ""),),
+        examples=witnesses(subject, ((steps[wait.step].call, wait.node) for wait in late)),
         fix=Fix(
             safe=True,
             what=(
                 "send one call, and the others once its answer begins; here none waits longer"
-                f" than {longest:.1f} s, and the model reads the same"
+                f" than {pause:.1f} s, and the model reads the same"
             ),
             edit=Edit(times=times),
         ),
@@ -120,9 +121,7 @@ def _times(number: int) -> str:
     return "once" if number == 1 else f"{number:,} times"
 
 
-def _level(subject: Subject, late: Sequence[Wait]) -> str:
+def _level(subject: Subject, node: int) -> str:
     """Name the level at which the longest shared prefix ends."""
-    tree = subject.tree
-    node = max((wait.node for wait in late), key=lambda node: tree.tokens[node])
-    level = tree.level[tree.block[node]]
+    level = subject.tree.level[subject.tree.block[node]]
     return "a shared history" if level is Level.MESSAGES else f"their {level}"

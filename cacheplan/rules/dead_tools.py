@@ -163,7 +163,7 @@ def _finding(subject: Subject, calls: Sequence[Call], dead: Mapping[bytes, str])
             f"{what} defined in {len(calls)} calls and called in no answer sent back"
             f" in them, for {tokens} tokens in each"
         ),
-        examples=(Example(calls[0].number, calls[0].id, shown),),
+        examples=tuple(Example(call.number, call.id, shown) for call in calls[:2]),
         fix=Fix(
             safe=False,
             what=(

@@ -81,12 +81,13 @@ from typing import Final
 
 from cacheplan.breakevens import Ratios
 from cacheplan.edits import Edit, Sequel, Sequels
-from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS, PrefixTree
-from cacheplan.prompt import Level, Lifetime, Place
+from cacheplan.prompt import Level, Lifetime
 from cacheplan.rehearsal import Rehearsal
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call, Workload
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -111,6 +112,8 @@ class _Turn:
     node: int
     #: Where the earlier history was left; ``node`` itself where it was not.
     parts: int
+    #: The end of the first block that is not what it was, in either prompt.
+    ends: tuple[int, int] = (-1, -1)
     #: Tokens that had to be written again, and by how much the history became shorter.
     again: int = 0
     cleared: int = 0
@@ -268,6 +271,7 @@ class _Conversations:
             parts=parts,
             again=max(tree.tokens[node] - tree.tokens[known], 0),
             cleared=tree.tokens[earlier.tip] - tree.tokens[node],
+            ends=(old[common], new[min(common, end - 1)]),
             how=_how(was[common:], now[common:end], common),
         )
 
@@ -307,7 +311,7 @@ def _finding(
         code=CODE,
         severity=SEVERITY,
         confidence="high" if len(turns) > 1 else "medium",
-        place=_place(subject.tree, first),
+        place=place_at(subject.tree, first.ends[1]),
         lane=lane,
         calls=len(turns),
         message=(
@@ -315,7 +319,7 @@ def _finding(
             f" again; as each such history serves {served}, it would have to clear"
             f" {round(worth):,} tokens a time to pay (on average {cleared // len(turns):,})"
         ),
-        examples=(Example(first.later.number, first.later.id, ""),),
+        examples=witnesses(subject, zip((first.earlier, first.later), first.ends, strict=True)),
         fix=Fix(
             safe=False,
             what=(
@@ -325,20 +329,6 @@ def _finding(
             edit=Edit(sequels=_keeper(rehearsal, {turn.later.number for turn, _ in turns})),
         ),
     )
-
-
-def _place(tree: PrefixTree, turn: _Turn) -> Place:
-    """Return the first message that is not what it was."""
-    index, speaker = 0, ""
-    for node in tree.path(turn.node):
-        role = tree.role[tree.block[node]]
-        if tree.level[tree.block[node]] is Level.MESSAGES and role and node > turn.parts:
-            index += speaker not in {"", role}
-            break
-        if tree.level[tree.block[node]] is Level.MESSAGES and role:
-            index += speaker not in {"", role}
-            speaker = role
-    return Place(level=Level.MESSAGES, index=index)
 
 
 def _keeper(rehearsal: Rehearsal, numbers: set[int]) -> Sequels:

@@ -41,11 +41,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
-from cacheplan.habits import ENOUGH, Write, best_of, habits, only, place_at
+from cacheplan.habits import ENOUGH, Write, best_of, habits, only
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.plan import within_rules
 from cacheplan.prompt import Level, Lifetime
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -87,13 +88,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="hour-pays",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, writes[0].node),
+            place=place_at(known.tree, writes[0].node),
             lane=lane,
             calls=len(gaps),
             message=(
                 f"{len(gaps)} calls came back after the 5 minutes of their prefix were over and"
                 f" within the hour, half of them after {middle / 60:.0f} minutes or less"
             ),
+            examples=witnesses(subject, ((write.call, write.node) for write in writes)),
             fix=Fix(safe=True, what=f"give {where} the lifetime 1h", remark=remark),
         )
 

@@ -37,11 +37,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
-from cacheplan.habits import ENOUGH, Write, best_of, habits, only, place_at
+from cacheplan.habits import ENOUGH, Write, best_of, habits, only
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.plan import within_rules
 from cacheplan.prompt import Level, Lifetime
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -84,13 +85,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="hour-unused",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, idle[0].node),
+            place=place_at(known.tree, idle[0].node),
             lane=lane,
             calls=len({write.call.number for write in idle}),
             message=(
                 f"1-hour {where} were read {reads} times, each time within"
                 f" {max(max(write.reads) for write in idle):.0f} seconds, which 5 minutes cover"
             ),
+            examples=witnesses(subject, ((write.call, write.node) for write in idle)),
             fix=Fix(safe=True, what=f"give these {where} the lifetime 5m", remark=remark),
         )
 

@@ -62,6 +62,7 @@ from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import kind_of
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -138,6 +139,7 @@ def _finding(
         rule="input-key-order",
         code=CODE,
         severity=SEVERITY,
+        place=place_at(subject.tree, inside[shown[0]][0]),
         lane=lane,
         calls=len(calls),
         message=(

@@ -42,9 +42,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cacheplan.finding import Finding, Fix, Severity
-from cacheplan.habits import best_of, habits, only, place_at, with_mark
+from cacheplan.habits import best_of, habits, only, with_mark
 from cacheplan.places import turn_before
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -72,16 +73,20 @@ def check(subject: Subject) -> Iterator[Finding]:
             continue
         missed = {call.number: write for write in writes for call in write.far}
         tokens = sum(tree.tokens[write.node] for write in missed.values())
+        count = "1 call goes on" if len(missed) == 1 else f"{len(missed):,} calls go on"
         yield Finding(
             rule="lookback-exceeded",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, writes[0].node),
+            place=place_at(known.tree, writes[0].node),
             lane=lane,
             calls=len(missed),
             message=(
-                f"{len(missed)} calls go on from an entry that their marks stand too far behind to"
-                f" find, so {tokens:,} tokens are paid again"
+                f"{count} from an entry that no mark stands near enough to find,"
+                f" so {tokens:,} tokens are paid again"
+            ),
+            examples=witnesses(
+                subject, ((one, w.node) for w in writes for one in (w.call, *w.far))
             ),
             fix=Fix(safe=True, what="also mark the end of the turn before", remark=remark),
         )

@@ -43,10 +43,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
-from cacheplan.habits import ENOUGH, Habits, best_of, habits, only, place_at, with_mark
+from cacheplan.habits import ENOUGH, Habits, best_of, habits, only, with_mark
 from cacheplan.lanes import LaneKey
 from cacheplan.prompt import Breakpoint
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -80,13 +81,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="mark-on-changing",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, found[0].node),
+            place=place_at(known.tree, found[0].node),
             lane=lane,
             calls=len({write.call.number for write in found}),
             message=(
                 f"what is marked here differs in every call: {tokens:,} tokens written,"
                 " none of them read"
             ),
+            examples=witnesses(subject, ((write.call, write.node) for write in found)),
             fix=Fix(safe=True, what=what, remark=remark),
         )
 

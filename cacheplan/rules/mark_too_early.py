@@ -45,10 +45,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
-from cacheplan.habits import ENOUGH, Habits, Met, best_of, habits, only, place_at, with_mark
+from cacheplan.habits import ENOUGH, Habits, Met, best_of, habits, only, with_mark
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prompt import Breakpoint
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -79,13 +80,14 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="mark-too-early",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, found[0].node),
+            place=place_at(known.tree, found[0].node),
             lane=lane,
             calls=len(found),
             message=(
                 f"{len(found)} calls repeat {bare:,} tokens that stand behind the last mark of the"
                 " call before, so they are paid in full again"
             ),
+            examples=witnesses(subject, ((met.call, met.node) for met in found)),
             fix=Fix(safe=True, what=where, remark=remark),
         )
 

@@ -39,6 +39,7 @@ from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import Habits, best_of, habits, only, with_mark
 from cacheplan.policies import automatic, static, system_tail
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -64,17 +65,20 @@ def check(subject: Subject) -> Iterator[Finding]:
         if found is None:
             continue
         where, remark = found
+        ends = [(call, max(marks).node) for call in calls if (marks := remark(call))]
         tokens = sum(workload.prompt_tokens(call) for call in calls)
         yield Finding(
             rule="no-mark",
             code=CODE,
             severity=SEVERITY,
+            place=place_at(known.tree, ends[0][1]),
             lane=lane,
             calls=len(calls),
             message=(
                 f"{len(calls)} calls of {tokens:,} prompt tokens share their beginnings and carry"
                 " no mark, so every token is paid in full"
             ),
+            examples=witnesses(subject, ends),
             fix=Fix(safe=True, what=f"mark {where}", remark=remark),
         )
 

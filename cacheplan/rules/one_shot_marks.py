@@ -37,8 +37,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cacheplan.finding import Finding, Fix, Severity
-from cacheplan.habits import ENOUGH, best_of, habits, only, place_at
+from cacheplan.habits import ENOUGH, best_of, habits, only
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -65,12 +66,13 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="one-shot-marks",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, writes[0].node),
+            place=place_at(known.tree, writes[0].node),
             lane=lane,
             calls=len(writes),
             message=(
                 f"{len(writes)} calls that nobody goes on from are marked at their end:"
                 f" {tokens:,} tokens written, none of them read"
             ),
+            examples=witnesses(subject, ((write.call, write.node) for write in writes)),
             fix=Fix(safe=True, what="leave out the mark at the end", remark=remark),
         )

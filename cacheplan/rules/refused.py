@@ -33,7 +33,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
+from cacheplan.facts import BREAKPOINTS
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.habits import Habits, habits, only
 from cacheplan.lanes import LaneKey, kind_of
@@ -41,6 +43,7 @@ from cacheplan.plan import longer, within_rules
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.refusals import THINKING_REFUSAL
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -61,6 +64,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             lanes.setdefault(key, []).append(call)
     for (lane, thinking), calls in lanes.items():
         words, _ = Counter(known.refused[call.number] for call in calls).most_common(1)[0]
+        count = "1 call is" if len(calls) == 1 else f"{len(calls):,} calls are"
         fix = Fix(
             safe=True,
             what="keep at most four marks, on blocks that take one, the 1-hour ones first",
@@ -72,10 +76,28 @@ def check(subject: Subject) -> Iterator[Finding]:
             severity=SEVERITY,
             lane=lane,
             about="thinking" if thinking else "marks",
+            place=place_at(known.tree, _culprit(known, calls[0])),
             calls=len(calls),
-            message=f"{len(calls)} calls are rejected as they are marked: {words}",
+            message=f"{count} rejected as marked: {words}",
+            examples=witnesses(subject, ((call, _culprit(known, call)) for call in calls)),
             fix=None if thinking else fix,
         )
+
+
+def _culprit(known: Habits, call: Call) -> int:
+    """Return the prefix at which a refused call's marks go wrong.
+
+    That is a block that takes none, a longer lifetime behind a shorter one, the first mark
+    too many, or, where it is not about marks, the end of the prompt.
+    """
+    marks = sorted(call.marks)
+    for node, _ in marks:
+        if known.tree.markable(node) != node:
+            return node
+    for one, other in pairwise(marks):
+        if one.lifetime.seconds < other.lifetime.seconds:
+            return other.node
+    return marks[BREAKPOINTS].node if len(marks) > BREAKPOINTS else call.tip
 
 
 def _taken(known: Habits, call: Call) -> Sequence[Breakpoint]:

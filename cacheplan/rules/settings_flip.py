@@ -51,11 +51,12 @@ from typing import Any, Final
 
 from cacheplan import kinds
 from cacheplan.edits import Edit, Sequel, Sequels
-from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS, PrefixTree
-from cacheplan.prompt import Level
+from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
+from cacheplan.witness import witnesses
 from cacheplan.workload import Call, Workload
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -94,7 +95,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         if not _brings_its_own(subject, turn):
             lanes.setdefault((kind_of(turn.later), turn.level), []).append(turn)
     for (lane, level), turns in lanes.items():
-        yield _finding(lane, level, turns)
+        yield _finding(subject, lane, level, turns)
 
 
 class _Turns:
@@ -184,9 +185,9 @@ def _sets(body: Any) -> bool:
     return cites or body.get("type") == "image" or any(map(_sets, kinds.inner(body)))
 
 
-def _finding(lane: LaneKey, level: Level, turns: Sequence[_Turn]) -> Finding:
+def _finding(subject: Subject, lane: LaneKey, level: Level, turns: Sequence[_Turn]) -> Finding:
     """Say how often it changes, and what that renders anew."""
-    first = turns[0].later
+    first = turns[0]
     tokens = sum(turn.anew for turn in turns)
     changes = "once" if len(turns) == 1 else f"{len(turns):,} times"
     return Finding(
@@ -194,6 +195,7 @@ def _finding(lane: LaneKey, level: Level, turns: Sequence[_Turn]) -> Finding:
         code=CODE,
         severity=SEVERITY,
         confidence="high",
+        place=Place(level=level, index=0),
         lane=lane,
         about=str(level),
         calls=len(turns),
@@ -201,7 +203,7 @@ def _finding(lane: LaneKey, level: Level, turns: Sequence[_Turn]) -> Finding:
             f"what is set for {level} ({_SET[level]}) changes {changes} between turns that"
             f" repeat the same blocks, so {tokens:,} tokens of history are rendered anew"
         ),
-        examples=(Example(first.number, first.id, ""),),
+        examples=witnesses(subject, ((call, -1) for call in (first.earlier, first.later))),
         fix=Fix(
             safe=False,
             what=(

@@ -50,18 +50,16 @@ from typing import Any
 
 from cacheplan.canonical import canonical, digest, plain
 from cacheplan.edits import Edit, Unit, remade
-from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
 CODE = "CP006"
 SEVERITY: Severity = "warning"
-
-#: Characters of the text that are shown.
-SHOWN = 60
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -137,6 +135,7 @@ def _finding(
         code=CODE,
         severity=SEVERITY,
         confidence="low",
+        place=place_at(subject.tree, min(shown)),
         lane=lane,
         calls=len(concerned),
         message=(
@@ -144,9 +143,6 @@ def _finding(
             f" ({len(concerned)} calls have it); under string_form=differs they share nothing"
             " from it on"
         ),
-        examples=tuple(
-            Example(call.number, call.id, (subject.text(node) or "")[:SHOWN])
-            for node, call in [*reversed(shown.items())][:2]
-        ),
+        examples=witnesses(subject, ((call, node) for node, call in reversed(shown.items()))),
         fix=Fix(safe=True, what="send lists of blocks in every call", edit=Edit(block=block)),
     )

@@ -73,12 +73,13 @@ from typing import Final
 import msgspec
 
 from cacheplan.edits import Edit, Heads, Unit, worded
-from cacheplan.finding import Example, Finding, Fix, Severity
+from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.patterns import first_difference
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Lifetime, Place
 from cacheplan.subject import Subject
+from cacheplan.witness import witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -232,6 +233,7 @@ def _finding(subject: Subject, pair: _Pair) -> Finding:
         confidence="medium",
         place=Place(level=level, index=index),
         lane=child.lane,
+        lanes=(child.lane, parent.lane),
         about=name,
         calls=len(pair.cold),
         message=(
@@ -239,7 +241,9 @@ def _finding(subject: Subject, pair: _Pair) -> Finding:
             f" one: {pair.common:,} tokens are in both, but only {pair.shared:,} stand at the"
             " start of both, so no more is shared"
         ),
-        examples=(Example(first.number, first.id, ""),),
+        examples=witnesses(
+            subject, ((parent.calls[0], parent.nodes[at]), (first, child.nodes[at]))
+        ),
         fix=Fix(
             safe=False,
             what=(

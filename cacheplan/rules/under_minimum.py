@@ -44,11 +44,12 @@ from decimal import Decimal
 from itertools import pairwise
 
 from cacheplan.finding import Finding, Fix, Severity
-from cacheplan.habits import ENOUGH, Habits, habits, place_at
+from cacheplan.habits import ENOUGH, Habits, habits
 from cacheplan.lanes import LaneKey
 from cacheplan.prompt import Lifetime
 from cacheplan.subject import Subject
 from cacheplan.tokens import reaches
+from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -104,13 +105,14 @@ def _finding(known: Habits, lane: LaneKey, calls: Sequence[Call], *, sure: bool)
         code=CODE,
         severity=SEVERITY,
         confidence="high" if sure else "low",
-        place=place_at(known, node),
+        place=place_at(known.tree, node),
         lane=lane,
         calls=len(calls),
         message=(
             f"the longest marked prefix has {tokens:,} tokens{band} and the minimum of {lane[0]} is"
             f" {floor:,}, {verdict}; {_what_if(known, calls)}"
         ),
+        examples=witnesses(known.subject, ((one, max(one.marks).node) for one in calls)),
         fix=Fix(safe=False, what="put more of what calls share before the mark, or leave it out"),
     )
 

@@ -41,8 +41,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
-from cacheplan.habits import ENOUGH, Habits, best_of, habits, only, place_at
+from cacheplan.habits import ENOUGH, Habits, best_of, habits, only
 from cacheplan.subject import Subject
+from cacheplan.witness import place_at, witnesses
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -82,10 +83,11 @@ def check(subject: Subject) -> Iterator[Finding]:
             rule="unread-writes",
             code=CODE,
             severity=SEVERITY,
-            place=place_at(known, unread[0].node),
+            place=place_at(known.tree, unread[0].node),
             lane=lane,
             calls=len({write.call.number for write in unread}),
             message=f"{tokens / written:.0%} of {written:,} tokens written were never read",
+            examples=witnesses(subject, ((write.call, write.node) for write in unread)),
             fix=Fix(safe=True, what=best[0], remark=best[1]),
         )
 
@@ -93,4 +95,4 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _named(known: Habits, spot: str, node: int) -> str:
     """Say where a mark stands."""
     places = {"tail": "the end of the prompt", "messages": "the messages before the last"}
-    return places.get(spot, str(place_at(known, node)))
+    return places.get(spot, str(place_at(known.tree, node)))

@@ -68,7 +68,7 @@ def test_a_sliding_window_is_found() -> None:
     """From the sixth turn on every turn drops a pair of messages and writes the rest again."""
     (found,) = findings(history_rewritten, talk(20, window))
     assert (found.code, found.calls) == ("CP202", 15)
-    assert str(found.place) == "messages[0].content"
+    assert str(found.place) == "messages[0].content[0]"
     assert "the oldest messages are dropped" in found.message
     assert found.fix is not None
     assert not found.fix.safe
@@ -79,7 +79,7 @@ def test_clearing_a_little_at_every_turn_is_found() -> None:
     (found,) = findings(history_rewritten, talk(20, cleared))
     assert found.calls == 16
     assert "earlier blocks are replaced" in found.message
-    assert str(found.place) == "messages[2].content"
+    assert str(found.place) == "messages[2].content[0]"
 
 
 def test_the_break_even_is_said() -> None:
@@ -105,7 +105,7 @@ def test_a_moved_block_clears_nothing() -> None:
 
     (found,) = findings(history_rewritten, talk(20, reminded))
     assert "earlier blocks are moved, which clears 0 tokens" in found.message
-    assert str(found.place) == "messages[1].content"
+    assert str(found.place) == "messages[1].content[0]"
 
 
 @pytest.mark.parametrize("change", [window, cleared])
