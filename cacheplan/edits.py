@@ -12,7 +12,7 @@ An edit that knows what a block says makes the block that stands there instead (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -24,7 +24,18 @@ from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Edit", "Heads", "Sequel", "Unit", "behind", "edited", "empty", "remade", "worded"]
+__all__ = [
+    "Edit",
+    "Heads",
+    "Sequel",
+    "Unit",
+    "behind",
+    "cut",
+    "edited",
+    "empty",
+    "remade",
+    "worded",
+]
 
 
 class Unit(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +55,9 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Returns the new head of a call, and what is moved behind the last message.
 Heads = Callable[[Sequence[Unit]], tuple[Sequence[Unit], Sequence[Unit]]]
+
+#: Returns the blocks of the first user turn in another order, none more and none less.
+Openings = Callable[[Sequence[Unit]], Sequence[Unit]]
 
 
 class Sequel(NamedTuple):
@@ -66,6 +80,8 @@ class Edit:
     #: Returns the new head of a call (settings included), and what is moved behind the
     #: last message of each call; ``None`` leaves heads alone.
     head: Heads | None = None
+    #: Returns what a user says first in another order; ``None`` leaves it alone.
+    opening: Openings | None = None
     #: Returns what stands in a block's place; ``None`` leaves blocks alone.
     block: Callable[[Unit], Unit] | None = None
     #: Returns which calls go on from another's prompt than they did.
@@ -120,6 +136,28 @@ def behind(unit: Unit) -> Unit:
     return remade(said, unit.body, level=Level.MESSAGES, role="user")
 
 
+def cut(front: str, digests: Collection[bytes]) -> Heads:
+    """Return what cuts these blocks in two behind what they all begin with.
+
+    Nothing moves and nothing is lost, so the model reads what it read. A mark stays at the
+    end of the whole.
+    """
+
+    def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+        made: list[Unit] = []
+        for unit in units:
+            text = (unit.body or {}).get("text") if unit.digest in digests else None
+            rest = text[len(front) :] if isinstance(text, str) and text.startswith(front) else ""
+            if kinds.blank(front) or kinds.blank(rest):
+                made.append(unit)
+                continue
+            share = round(unit.length * len(front) / (len(front) + len(rest)))
+            made += [worded(unit, front, share), worded(unit, rest, unit.length - share)]
+        return made, []
+
+    return head
+
+
 def empty(unit: Unit) -> bool:
     """Tell whether an edit made a block that says nothing; the service refuses such text."""
     made = unit.source < 0 and unit.kind == "text" and unit.body is not None
@@ -148,6 +186,10 @@ class _Rewrite:
         self._sequels = edit.sequels(workload) if edit.sequels is not None else {}
         #: By number of a call: its new prompt.
         self._tips: dict[int, int] = {}
+        #: By old prefix behind a first user turn: where that turn ends. By that end: the new
+        #: prefix for each of the turn.
+        self._turns: dict[int, int] = {}
+        self._opened: dict[int, dict[int, int]] = {}
         #: By digest: what blocks say, old ones and new.
         self._texts: dict[bytes, Mapping[str, Any]] = dict(workload.texts)
 
@@ -188,24 +230,74 @@ class _Rewrite:
         """Return what becomes of the prefixes of a call, and its new prompt."""
         sequel = self._sequels.get(call.number)
         if sequel is None:
-            return self._node, self._node(call.tip)
+            became = self._node if self._edit.opening is None else self._opening(call.tip)
+            return became, became(call.tip)
         start = tip = self._tips[sequel.call]
         own: dict[int, int] = {}
         for node in sequel.nodes:
             tip = own[node] = self._add(tip, self._unit(node, -1))
         own[call.tip] = tip
 
-        def became(node: int) -> int:
+        def found(node: int) -> int:
             """Return the new prefix; what the earlier call brings along ends with it."""
             if node in own:
                 return own[node]
             if node < call.tip:
                 return start
-            above = became(self._old.parent[node])
+            above = found(self._old.parent[node])
             own[node] = self._add(above, self._unit(node, -1))
             return own[node]
 
-        return became, tip
+        return found, tip
+
+    def _opening(self, tip: int) -> Callable[[int], int]:
+        """Put the first user turn of a prompt in order; a mark stays as far into it as it was.
+
+        One prompt may end where another's first turn goes on, so each end has its own.
+        """
+        end = self._turn(tip)
+        if end not in self._opened:
+            self._opened[end] = self._reordered(end)
+        own = self._opened[end]
+        if end in own:
+            self._becomes[end] = own[end]
+        return lambda node: own[node] if node in own else self._node(node)
+
+    def _turn(self, tip: int) -> int:
+        """Return where the first user turn of a prompt ends; before it, if it has none."""
+        behind = []
+        node = tip
+        while node not in self._turns and self._said(node):
+            behind.append(node)
+            node = self._old.parent[node]
+        end = self._turns.get(node, node)
+        if end == node:
+            while behind and self._old.role[self._old.block[behind[-1]]] == "user":
+                end = behind.pop()
+        self._turns.update(dict.fromkeys(behind, end))
+        return end
+
+    def _said(self, node: int) -> bool:
+        """Tell whether a prefix ends with a caller's own block of the messages."""
+        block = self._old.block[node]
+        if block < 0 or self._old.kind[block] == SETTINGS:
+            return False
+        return self._old.level[block] is Level.MESSAGES
+
+    def _reordered(self, end: int) -> dict[int, int]:
+        """Return what becomes of the prefixes of one first user turn."""
+        nodes: list[int] = []
+        for node in self._old.upward(end):
+            if not self._said(node):
+                break
+            nodes.insert(0, node)
+        units = [self._unit(node, source) for source, node in enumerate(nodes)]
+        made = self._edit.opening(units) if self._edit.opening is not None else units
+        became: dict[int, int] = {}
+        new = self._node(self._old.parent[nodes[0]]) if nodes else -1
+        for node, unit in zip(nodes, made, strict=True):
+            new = became[node] = self._add(new, unit)
+        return became
 
     def _with(
         self, moved: Sequence[Unit], call: Call, became: Callable[[int], int]

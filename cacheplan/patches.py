@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, NamedTuple
+
+import msgspec
 
 from cacheplan import facts, kinds
 from cacheplan.assumptions import Assumptions
-from cacheplan.edits import Edit, Unit, empty
+from cacheplan.edits import Edit, Openings, Unit, empty
 from cacheplan.parts import THINKING
 from cacheplan.pieces import Piece, list_at
 from cacheplan.prompt import Level
@@ -59,6 +62,8 @@ def patched(
             made, more = edit.head(head)
             head = [unit for unit in made if not empty(unit)]
             moved += [unit for unit in more if not empty(unit)]
+        if edit.opening is not None:
+            said = _opened(edit.opening, said)
         if _named(*before) != _named(head, said, moved):
             by.append(number)
     if not by:
@@ -82,6 +87,14 @@ def _unit(piece: Piece, source: int) -> Unit:
         source=source,
         body=block.body,
     )
+
+
+def _opened(opening: Openings, said: Sequence[Unit]) -> list[Unit]:
+    """Put what a user says first in another order; each place takes what now stands there."""
+    turn = [*takewhile(lambda unit: unit.role == "user", said)]
+    made = zip(opening(turn), turn, strict=True)
+    new = [msgspec.structs.replace(unit, source=old.source) for unit, old in made]
+    return [*new, *said[len(turn) :]]
 
 
 def _named(*lists: Sequence[Unit]) -> list[list[tuple[Level, bytes]]]:

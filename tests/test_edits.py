@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from sketches import Sketch
+from small import message, request, workload
 
-from cacheplan.edits import Edit, Sequel, edited
+from cacheplan.assumptions import Assumptions
+from cacheplan.edits import Edit, Sequel, Unit, behind, edited
+from cacheplan.patches import patched
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.workload import Workload
 
@@ -112,3 +116,58 @@ class TestTimes:
         }
         assert [call.at for call in after] == sorted(call.at for call in after)
         assert sorted(said(after)) == sorted(said(before))
+
+
+class TestOpenings:
+    """The first user turn in another order."""
+
+    turns = st.lists(
+        st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4), min_size=1, max_size=3),
+        min_size=1,
+        max_size=5,
+    )
+
+    @staticmethod
+    def lines(drawn: list[list[list[str]]], *, back: bool) -> list[dict[str, Any]]:
+        """Return calls of these turns, marked at their ends; the first turn may be reversed."""
+        lines = []
+        for at, (first, *later) in enumerate(drawn):
+            said = [message("user", *(first[::-1] if back else first))]
+            for texts in later:
+                said += [message("assistant", "so"), message("user", *texts)]
+            for each in (said[0], said[-1]):
+                each["content"][-1]["cache_control"] = {"type": "ephemeral"}
+            lines.append({"at": at, "request": request(*said, system="s")})
+        return lines
+
+    @given(turns)
+    def test_as_if_said_so(self, drawn: list[list[list[str]]]) -> None:
+        """Prompts, marks and bodies are those of callers who said it in that order."""
+        edit = Edit(opening=lambda units: units[::-1])
+        meant = workload(self.lines(drawn, back=True))
+        after = edited(workload(self.lines(drawn, back=False)), [edit])
+        after.tree.check()
+        assert said(after) == said(meant)
+        for one, other in zip(after, meant, strict=True):
+            depths = [
+                [len(calls.tree.path(mark.node)) for mark in call.marks]
+                for calls, call in ((after, one), (meant, other))
+            ]
+            assert depths[0] == depths[1]
+        pairs = zip(self.lines(drawn, back=False), self.lines(drawn, back=True), strict=True)
+        for line, other_line in pairs:
+            body = patched(line["request"], [edit], Assumptions()).body
+            assert body == other_line["request"]
+
+    def test_what_moves_behind_the_messages_is_not_said_first(self) -> None:
+        """Blocks that the same edit moves behind the messages stay there."""
+        (line,) = self.lines([[["a", "b"]]], back=False)
+        calls = workload([line])
+
+        def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
+            return [*units[:-1]], [behind(units[-1])]
+
+        edit = Edit(head=head, opening=lambda units: units[::-1])
+        (before,), (after,) = said(calls), said(edited(calls, [edit]))
+        assert after[-3:-1] == before[:-3:-1]
+        assert len(after) == len(before)
