@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
 
+from cacheplan.facts import find
 from cacheplan.patterns import first_difference
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Breakpoint, Level, Place
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Change", "Patch", "of_edit", "of_marks", "spots"]
+__all__ = ["Change", "Patch", "of_edit", "of_marks", "spots", "unbinds"]
+
+_THINKING: Final = frozenset({"thinking", "redacted_thinking"})
 
 #: Changes shown on each side: a person reads a few, and does the rest alike.
 SHOWN: Final = 6
@@ -71,6 +74,42 @@ def of_edit(before: Workload, after: Workload, examples: Iterable[int]) -> Patch
             if found is not None:
                 return found
     return None
+
+
+def unbinds(before: Workload, after: Workload) -> bool:
+    """Tell whether thinking would be replayed behind another prefix than it was made after.
+
+    Newer models check that. What the service takes for the same prefix is not documented,
+    so a block cut in two counts as changed.
+    """
+    tree = before.tree
+    now = {call.number: call.tip for call in after}
+    bound: dict[int, bool] = {}
+    for scope, root in tree.roots.items():
+        found = find(scope.model.partition("@")[0])
+        bound[root] = found is not None and found.model.thinking_bound
+    #: By prefix: where the last thinking on the way here ends, -1 where there is none.
+    last: list[int] = []
+    for node, above in enumerate(tree.parent):
+        thinks = above >= 0 and tree.kind[tree.block[node]] in _THINKING
+        bound[node] = bound[above] if above >= 0 else bound[node]
+        last.append(node if thinks and bound[node] else last[above] if above >= 0 else -1)
+    seen: set[int] = set()
+    for call in before:
+        end = last[call.tip]
+        if end < 0 or end in seen:
+            continue
+        seen.add(end)
+        was = _said(tree, end)
+        if _said(after.tree, now[call.number])[: len(was)] != was:
+            return True
+    return False
+
+
+def _said(tree: PrefixTree, node: int) -> list[bytes]:
+    """Return what stands in a prefix, settings left out."""
+    blocks = (tree.block[one] for one in tree.path(node))
+    return [tree.digest[block] for block in blocks if tree.kind[block] != SETTINGS]
 
 
 def of_marks(tree: PrefixTree, call: Call, marks: Sequence[Breakpoint]) -> Patch | None:

@@ -47,6 +47,8 @@ class Fix:
     remark: Remark | None = None
     #: What it changes in one call, as before and after; filled in when it is priced.
     patch: Patch | None = None
+    #: Where it is not safe: what mends a part of it and is.
+    safely: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
 
-from cacheplan.changes import Patch, of_edit, of_marks
+from cacheplan.changes import Patch, of_edit, of_marks, unbinds
 from cacheplan.choosing import choose
 from cacheplan.edits import Edit, edited
 from cacheplan.finding import SEVERITIES, Finding, Remark
@@ -28,6 +28,8 @@ from cacheplan.workload import Workload
 __all__ = ["Findings", "lint"]
 
 _DAY = 86_400.0
+#: Why what is safe elsewhere is not (Opus 5.5 notes, 2026-09-24).
+_BOUND = "thinking behind it is bound to the prefix it was made after, and would be refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
         workload = edited(subject.workload, [fix.edit])
         before, after = planned, _planned(subject, workload)
         patch = of_edit(subject.workload, workload, (one.call for one in finding.examples))
+        if fix.safe and unbinds(subject.workload, workload):
+            fix = replace(fix, safe=False, what=f"{fix.what}; {_BOUND}")
     elif fix is not None and fix.remark is not None:
         before, after = paid, _bill(subject, subject.workload, fix.remark, "fixed")
         patch = _remarked(subject, finding, fix.remark)

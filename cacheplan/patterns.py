@@ -15,6 +15,7 @@ __all__ = [
     "PATTERNS",
     "Match",
     "Variation",
+    "before",
     "first_difference",
     "name_at",
     "opening",
@@ -199,6 +200,18 @@ def _alike(
         if moves:
             frame.append("")
     return tuple(parts), tuple(frame)
+
+
+def before(text: str, offset: int) -> str:
+    """Return how a text begins, up to the line or the word in which an offset lies.
+
+    Cut there, no word is read in two pieces.
+
+    >>> before("Be kind. It is 10:15 now.", 17)
+    'Be kind. It is '
+    """
+    line = text.rfind("\n", 0, offset) + 1
+    return text[: line or text.rfind(" ", 0, offset) + 1]
 
 
 def volatile(text: str) -> Iterator[Match]:

@@ -52,10 +52,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, worded
+from cacheplan.edits import Edit, Heads, Unit, cut, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
-from cacheplan.patterns import Variation, opening, variation
+from cacheplan.patterns import Variation, before, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -187,6 +187,11 @@ def _finding(subject: Subject, group: _Group) -> Finding:
             what="put what differs into a block at the end of the system prompt; the model"
             " reads it there instead",
             edit=Edit(head=_splitter(dict(zip(digests, found.parts, strict=True)))),
+            safely=Fix(
+                safe=True,
+                what="cut the block in two before what differs, so that calls share the start",
+                edit=Edit(head=cut(before(_text(subject, first), found.start), digests)),
+            ),
         ),
     )
 

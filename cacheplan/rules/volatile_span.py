@@ -47,10 +47,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, remade, worded
+from cacheplan.edits import Edit, Heads, Unit, cut, remade, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
-from cacheplan.patterns import Variation, opening, variation
+from cacheplan.patterns import Variation, before, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -200,6 +200,7 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
             safe=False,
             what=f"move it behind the {end}; the model reads it there instead",
             edit=Edit(head=_mover(group, within=within)),
+            safely=_cut(group, found),
         ),
     )
 
@@ -209,6 +210,18 @@ def _title(slot: _Slot, found: Variation) -> str:
     if slot.rest:
         return str(json.loads(slot.rest).get("name"))
     return opening(found.parts[0][0])
+
+
+def _cut(group: _Group, found: Variation) -> Fix | None:
+    """Return what lets all that stands before the span be shared; a tool cannot be cut."""
+    if group.slot.level is not Level.SYSTEM:
+        return None
+    text, _ = next(iter(group.versions.values()))
+    return Fix(
+        safe=True,
+        what="cut the block in two before what differs, so that calls share what stands there",
+        edit=Edit(head=cut(before(text, found.start), frozenset(group.versions))),
+    )
 
 
 def _place(subject: Subject, group: _Group) -> Place:
