@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from cacheplan import screen
 from cacheplan.baseline import fingerprints
+from cacheplan.branches import Box, branches
 from cacheplan.comparison import Comparison
 from cacheplan.contest import contest
 from cacheplan.finding import Finding
 from cacheplan.linter import Findings, lint
 from cacheplan.plan import Plan
+from cacheplan.portraits import Portrait, portraits
 from cacheplan.projection import Bill, Projection
 from cacheplan.shared import Shared, shared
 from cacheplan.steps import Step, Sum, steps
@@ -48,6 +50,9 @@ class Review:
     found: Findings
     comparison: Comparison
     shared: tuple[Shared, ...]
+    #: The typical prompt of each kind of calls, and the tree that all prompts stand in.
+    portraits: tuple[Portrait, ...]
+    branches: tuple[Box, ...]
     #: What was billed for prompts, where every call says so.
     billed: Decimal | None
     #: What was left out, taken on trust, or could not be evaluated, in sentences.
@@ -119,6 +124,7 @@ class Review:
             "billed_input_cost_usd": _number(self.billed),
             "projection": self.comparison.to_json(),
             "plan": self.plan.to_json(),
+            "prompts": [one.to_json(show=show) for one in self.portraits],
             "shared": [row.to_json() for row in self.shared],
             "findings": [_finding_json(finding, show=show) for finding in self.findings],
             "unpriced": list(self.unpriced),
@@ -202,6 +208,8 @@ def review(
         found=found,
         comparison=compared,
         shared=shared(subject, found.plan),
+        portraits=portraits(subject, found.plan),
+        branches=branches(subject),
         billed=_billed(subject),
     )
     return replace(made, notes=tuple(_notes(workload, made)))

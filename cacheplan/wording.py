@@ -8,23 +8,66 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from cacheplan.changes import Change
-from cacheplan.finding import Example, Finding
+from cacheplan.changes import Change, Patch
+from cacheplan.finding import Example, Finding, Fix
+from cacheplan.linter import Findings
 from cacheplan.patterns import shape
-from cacheplan.tables import dollars
+from cacheplan.tables import count, dollars
 
-__all__ = ["a_day", "called", "lane_of", "redacted", "seen"]
+__all__ = ["a_day", "called", "facts_of", "lane_of", "patched", "redacted", "safety", "seen"]
+
+#: Kinds of calls that are named of a finding about more.
+KINDS: Final = 2
 
 #: What is shown of one example.
 LONGEST: Final = 160
 
 
 def lane_of(finding: Finding) -> str:
-    """Name the calls that a finding is about."""
-    if finding.lane is None:
+    """Name the calls that a finding is about; of many kinds the first few."""
+    names = [" / ".join(filter(None, (label, model))) for model, label in finding.of]
+    more = f" and {len(names) - KINDS} more kinds" if len(names) > KINDS else ""
+    return ", ".join(names[:KINDS]) + more
+
+
+def safety(fix: Fix) -> str:
+    """Say whether the model reads the same afterwards."""
+    return "safe" if fix.safe else "changes what the model reads"
+
+
+def facts_of(finding: Finding, found: Findings) -> str:
+    """Say how many calls it is about, what mending it is worth, and how sure that is."""
+    calls = f"{count(finding.calls)} calls" if finding.calls != 1 else "1 call"
+    said = [f"{calls} of {lane_of(finding)}" if finding.of else calls]
+    if finding.saving is not None:
+        daily = a_day(finding.saving_per_day, ", ")
+        bill = _bill(finding, found)
+        said.append(f"saves {dollars(finding.saving)}{daily}{bill}")
+    said.append(f"confidence {finding.confidence}")
+    if finding.waived:
+        said.append(f"waived: {finding.waived}")
+    elif finding.known:
+        said.append("known to the baseline")
+    return "; ".join(said)
+
+
+def _bill(finding: Finding, found: Findings) -> str:
+    """Say what all prompts cost before and after this fix alone.
+
+    A fix of prompts is worth what it does to the bill under the best plan, see ``linter``.
+    """
+    by_plan = finding.fix is not None and finding.fix.edit is not None
+    before = (found.planned if by_plan else found.paid).input_cost
+    if before is None or finding.saving is None:
         return ""
-    model, label = finding.lane
-    return " / ".join(filter(None, (label, model)))
+    whose = "planned bill" if by_plan else "bill"
+    return f" ({whose} {dollars(before)} before, {dollars(before - finding.saving)} after)"
+
+
+def patched(patch: Patch) -> str:
+    """Say which call a before and an after are of, and what is not shown of it."""
+    name = f"in {patch.id or f'call {patch.call}'}"
+    return f"{name}; {count(patch.more)} more changes" if patch.more else name
 
 
 def called(example: Example) -> str:
