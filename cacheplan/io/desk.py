@@ -11,7 +11,7 @@ import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,20 @@ from cacheplan.io import door
 from cacheplan.io.plans import Plan
 from cacheplan.io.progress import bytes_read, watching
 from cacheplan.io.reading import opened, read
+from cacheplan.io.team import baseline_from, nearest, settings_from, write_baseline
 from cacheplan.io.writing import write_lines, write_text
 from cacheplan.prices import Sheet
 from cacheplan.strict_json import value
 from cacheplan.workload import Workload
 
 if TYPE_CHECKING:
+    from cacheplan.agreed import Agreed
     from cacheplan.comparison import Comparison
     from cacheplan.explanation import Explanation
     from cacheplan.finding import Finding
     from cacheplan.projection import Served
     from cacheplan.report import Review
+    from cacheplan.terms import Terms
 
 __all__ = ["Desk", "sheet_from", "shipped_example"]
 
@@ -51,17 +54,36 @@ class Desk:
     sources: tuple[str, ...] = ()
     prices_file: str | None = None
     assumed: tuple[str, ...] = ()
+    settings: str | None = None
+    no_settings: bool = False
     quiet: bool = False
     model: str | None = None
     skip_bad: bool = False
     seed: int = 0
     sheet: Sheet = field(init=False)
     assume: Assumptions = field(init=False)
+    #: What the settings say; ``None`` where there are none.
+    agreed: Agreed | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Read the user's own prices and answers before any calls."""
-        self.sheet = sheet_from(self.prices_file)
-        self.assume = Assumptions.parse(self.assumed)
+        """Read the settings, the user's own prices and answers before any calls."""
+        self._agree()
+        prices = self.agreed.prices if self.agreed else None
+        answers = self.agreed.assume if self.agreed else ()
+        self.sheet = sheet_from(self.prices_file or prices)
+        self.assume = Assumptions.parse((*answers, *self.assumed))
+
+    def _agree(self) -> None:
+        """Read the settings that hold here, and say which they are."""
+        if self.settings is not None:
+            if self.no_settings:
+                raise InputError("either --settings FILE or --no-settings")
+            self.agreed = settings_from(self.settings)
+            return
+        found = None if self.no_settings else nearest()
+        if found is not None:
+            name, self.agreed = found
+            self.note(f"settings: {name}")
 
     def workload(self, *, texts: bool = False) -> Workload:
         """Read the calls, and say what was left out."""
@@ -92,19 +114,44 @@ class Desk:
                 workload, self.sheet, train=train, watch=lambda name: say(f"comparing: {name}")
             )
 
-    def review(self, train: float) -> Review:
+    def terms(self, baseline: str | None = None) -> Terms:
+        """Return what findings are held against, with a baseline if there is one."""
+        from cacheplan.terms import Terms
+
+        terms = self.agreed.terms if self.agreed else Terms()
+        if baseline is None and self.agreed is not None:
+            baseline = self.agreed.baseline
+        return terms if baseline is None else replace(terms, known=baseline_from(baseline))
+
+    def threshold(self, fail_on: str | None) -> str | None:
+        """Return what findings make the command fail: the option's words, else the settings'."""
+        from cacheplan.terms import threshold
+
+        if fail_on is not None:
+            return threshold(fail_on)
+        return self.agreed.fail_on if self.agreed else None
+
+    def review(self, train: float, terms: Terms | None = None) -> Review:
         """Review the calls."""
         from cacheplan.report import review
         from cacheplan.subject import Subject
 
         workload = self.workload(texts=True)
-        subject = Subject(workload, self.sheet, workload.texts)
+        pins = self.agreed.pins if self.agreed else ()
+        subject = Subject(workload, self.sheet, workload.texts, pins)
         with watching(quiet=self.quiet) as say:
-            return review(subject, train=train, watch=say)
+            return review(subject, train=train, terms=terms, watch=say)
+
+    def keep(self, found: Review, baseline: str | None) -> None:
+        """Write the findings down as known, if that is asked for, and say how many."""
+        if baseline is None:
+            return
+        number = write_baseline(baseline, found.findings)
+        self.note(f"{baseline}: entries written: {number}")
 
     def failing(self, found: Review, wanted: str | None) -> None:
         """End the command with what was found at or above a threshold, if there is one."""
-        from cacheplan.report import failing
+        from cacheplan.terms import failing
 
         hit = [] if wanted is None else failing(found.findings, wanted)
         if not hit:

@@ -11,9 +11,11 @@ __all__ = [
     "PLATFORMS",
     "Command",
     "assume",
+    "known",
     "placing",
     "prices",
     "reviewing",
+    "settings",
     "tables",
     "train",
     "workload",
@@ -31,7 +33,17 @@ Command = Callable[..., Any]
 def tables(command: Command) -> Command:
     """Add the options of every command that prices or simulates."""
     quiet = click.option("--quiet", is_flag=True, help="No notes on standard error.")
-    return prices(assume(quiet(command)))
+    return prices(assume(settings(quiet(command))))
+
+
+def settings(command: Command) -> Command:
+    """Add the options that say where a team's settings are."""
+    for option in (
+        click.option("--settings", metavar="FILE", help="Settings other than pyproject.toml's."),
+        click.option("--no-settings", is_flag=True, help="Do without any settings."),
+    ):
+        command = option(command)
+    return command
 
 
 def prices(command: Command) -> Command:
@@ -77,6 +89,16 @@ def reviewing(command: Command) -> Command:
         click.option("-o", "--output", default="-", metavar="FILE", help="Where to write."),
         click.option("--fail-on", metavar="SEVERITY|CODE", help=severe),
         click.option("--show-text", is_flag=True, help="Show prompt text instead of its shape."),
+    ):
+        command = option(command)
+    return command
+
+
+def known(command: Command) -> Command:
+    """Add the options of a baseline."""
+    for option in (
+        click.option("--baseline", metavar="FILE", help="Findings that are known and never fail."),
+        click.option("--write-baseline", metavar="FILE", help="Write what is found as known."),
     ):
         command = option(command)
     return command

@@ -15,19 +15,29 @@ __all__ = ["demo", "review"]
 @options.reviewing
 @options.workload
 @options.train
+@options.known
 def review(
-    form: str, output: str, fail_on: str | None, show_text: bool, train: float, **given: Any
+    *,
+    form: str,
+    output: str,
+    fail_on: str | None,
+    show_text: bool,
+    train: float,
+    baseline: str | None,
+    write_baseline: str | None,
+    **given: Any,
 ) -> None:
     """What calls share, what breaks it, what to mark, and what that is worth."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk
-    from cacheplan.report import threshold
 
-    wanted = None if fail_on is None else threshold(fail_on)
     desk = Desk(**given)
-    found = desk.review(train)
+    # What cannot be is said before any calls are read.
+    wanted, terms = desk.threshold(fail_on), desk.terms(baseline)
+    found = desk.review(train, terms)
     showing.review(found, form, output, show=show_text, sources=desk.sources)
-    desk.failing(found, wanted)
+    desk.keep(found, write_baseline)
+    desk.failing(found, None if write_baseline else wanted)
 
 
 @click.command()
@@ -37,10 +47,11 @@ def demo(form: str, output: str, fail_on: str | None, show_text: bool, **given: 
     """Review the workload that comes with cacheplan."""
     from cacheplan.io import showing
     from cacheplan.io.desk import Desk, shipped_example
-    from cacheplan.report import threshold
 
-    wanted = None if fail_on is None else threshold(fail_on)
+    # What a team has agreed on is about its own calls.
+    given["no_settings"] = given["settings"] is None
     desk = Desk(sources=(shipped_example(),), **given)
-    found = desk.review(0.5)
+    wanted = desk.threshold(fail_on)
+    found = desk.review(0.5, desk.terms())
     showing.review(found, form, output, show=show_text, sources=desk.sources)
     desk.failing(found, wanted)
