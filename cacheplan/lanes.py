@@ -6,12 +6,14 @@ there are enough of them to learn from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from cacheplan.facts import find
+from cacheplan.prefixes import PrefixTree
 from cacheplan.workload import Call, Workload
 
-__all__ = ["LaneKey", "kind_of", "lanes_of"]
+__all__ = ["LaneKey", "kind_of", "lanes_of", "users_of"]
 
 #: Lanes that get rules of their own, the dearest first; the rest follow their model's.
 LANES: Final = 12
@@ -39,3 +41,18 @@ def lanes_of(workload: Workload) -> dict[LaneKey, LaneKey]:
     dearest = sorted((key for key in weights if calls[key] >= CALLS), key=lambda k: -weights[k])
     own = set(dearest[:LANES])
     return {key: key if key in own else (key[0], None) for key in weights}
+
+
+def users_of(tree: PrefixTree, groups: Iterable[Iterable[Call]]) -> list[int]:
+    """Return by prefix which groups of calls have it, a bit for each group.
+
+    One pass over the tree, however often its prefixes were sent.
+    """
+    users = [0] * len(tree)
+    for at, calls in enumerate(groups):
+        for call in calls:
+            users[call.tip] |= 1 << at
+    for node in range(len(tree) - 1, -1, -1):
+        if tree.parent[node] >= 0:
+            users[tree.parent[node]] |= users[node]
+    return users

@@ -56,11 +56,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Example, Finding, Fix, Severity
-from cacheplan.lanes import kind_of
+from cacheplan.lanes import LaneKey, users_of
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at
 from cacheplan.workload import Call
@@ -72,6 +72,9 @@ SEVERITY: Severity = "warning"
 
 #: Kinds whose input is JSON of the model's own.
 _USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+
+#: By digest of a block that stands in several orders: all of them, by digest.
+_Orders = Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -92,10 +95,20 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _findings(subject, orders)
 
 
-def _findings(
-    subject: Subject, orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
-) -> Iterator[Finding]:
-    """Yield a finding for each lane with such blocks."""
+class _Group(NamedTuple):
+    """Lanes that replay the same blocks in several orders."""
+
+    lanes: list[LaneKey]
+    #: Calls behind such a block, and by order of a block that is the first on their way: the
+    #: prefix that ends with it, and the first call there.
+    calls: list[Call]
+    inside: dict[bytes, tuple[int, Call]]
+    #: Every order of every such block in these lanes.
+    own: set[bytes]
+
+
+def _findings(subject: Subject, orders: _Orders) -> Iterator[Finding]:
+    """Yield a finding for each lane with such blocks, or for several that share them."""
     tree = subject.tree
     #: By prefix: the first block on the way here that stands in several orders.
     first: list[int] = []
@@ -104,48 +117,66 @@ def _findings(
         if found < 0 <= above and tree.digest[tree.block[node]] in orders:
             found = node
         first.append(found)
-    lanes: dict[tuple[str, str | None], list[Call]] = {}
-    for call in subject.workload:
-        if first[call.tip] >= 0:
-            lanes.setdefault(kind_of(call), []).append(call)
-    for lane, calls in lanes.items():
+    owned = _owned(subject, orders)
+    groups: list[_Group] = []
+    for lane, calls in subject.lanes.items():
+        behind = [call for call in calls if first[call.tip] >= 0]
         inside = {
             tree.digest[tree.block[first[call.tip]]]: (first[call.tip], call)
-            for call in reversed(calls)
+            for call in reversed(behind)
         }
-        if _replayed(inside, orders):
-            yield _finding(subject, lane, calls, inside, orders)
+        if not _replayed(inside, orders):
+            continue
+        group = _Group([lane], behind, inside, owned[lane])
+        for other in [one for one in groups if not one.own.isdisjoint(group.own)]:
+            # Lanes that share a conversation have one finding, or its price counts twice.
+            groups.remove(other)
+            group = _Group(
+                other.lanes + group.lanes,
+                other.calls + group.calls,
+                group.inside | other.inside,
+                other.own | group.own,
+            )
+        groups.append(group)
+    for group in groups:
+        yield _finding(subject, group, orders)
 
 
-def _replayed(
-    inside: Mapping[bytes, object], orders: Mapping[bytes, Mapping[bytes, object]]
-) -> bool:
+def _owned(subject: Subject, orders: _Orders) -> dict[LaneKey, set[bytes]]:
+    """Return which of these blocks stand in the prompts of each lane."""
+    tree, users = subject.tree, users_of(subject.tree, subject.lanes.values())
+    found: dict[LaneKey, set[bytes]] = {lane: set() for lane in subject.lanes}
+    for node, above in enumerate(tree.parent):
+        if above >= 0 and tree.digest[tree.block[node]] in orders:
+            for at, own in enumerate(found.values()):
+                if users[node] >> at & 1:
+                    own.add(tree.digest[tree.block[node]])
+    return found
+
+
+def _replayed(inside: Mapping[bytes, object], orders: _Orders) -> bool:
     """Say if a lane has several orders of one block; one each is nobody's loss."""
     return any(sum(other in inside for other in orders[one]) > 1 for one in inside)
 
 
-def _finding(
-    subject: Subject,
-    lane: tuple[str, str | None],
-    calls: list[Call],
-    inside: Mapping[bytes, tuple[int, Call]],
-    orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]],
-) -> Finding:
-    """Say how many blocks were replayed in another order, and show two."""
-    blocks = len({min(orders[one]) for one in inside})
+def _finding(subject: Subject, group: _Group, orders: _Orders) -> Finding:
+    """Say how many conversations were replayed in another order, and show two calls."""
+    inside, calls = group.inside, len(group.calls)
+    talks = len({min(orders[one]) for one in inside})
     one = next(one for one in inside if sum(other in inside for other in orders[one]) > 1)
     shown = [other for other in orders[one] if other in inside][:2]
+    where = "1 conversation" if talks == 1 else f"{talks:,} conversations"
     return Finding(
         rule="input-key-order",
         code=CODE,
         severity=SEVERITY,
         place=place_at(subject.tree, inside[shown[0]][0]),
-        lane=lane,
-        calls=len(calls),
+        lane=group.lanes[0],
+        lanes=tuple(group.lanes),
+        calls=calls,
         message=(
-            f"the input of a tool call is sent again with its keys in another order ({blocks}"
-            f" conversations' first such blocks, in {len(calls)} calls), so nothing from it on"
-            " is shared"
+            f"the input of a tool call is sent again with its keys in another order ({where},"
+            f" {calls:,} calls), so nothing from it on is shared"
         ),
         examples=tuple(
             Example(
@@ -158,14 +189,12 @@ def _finding(
         fix=Fix(
             safe=False,
             what="send every input back with sorted keys; the model wrote them in another order",
-            edit=Edit(block=_sorter(subject, orders)),
+            edit=Edit(block=_sorter(subject, {own: orders[own] for own in group.own})),
         ),
     )
 
 
-def _sorter(
-    subject: Subject, orders: Mapping[bytes, Mapping[bytes, Mapping[str, Any]]]
-) -> Callable[[Unit], Unit]:
+def _sorter(subject: Subject, orders: _Orders) -> Callable[[Unit], Unit]:
     """Return what sorts the keys of these blocks."""
     becomes: dict[bytes, dict[str, Any]] = {}
     form = subject.workload.assume.string_form

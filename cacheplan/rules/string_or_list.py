@@ -45,13 +45,13 @@ service's reference and what users saw do not agree.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from cacheplan.canonical import canonical, digest, plain
 from cacheplan.edits import Edit, Unit, remade
 from cacheplan.finding import Finding, Fix, Severity
-from cacheplan.lanes import LaneKey
+from cacheplan.lanes import LaneKey, users_of
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
@@ -74,21 +74,41 @@ def check(subject: Subject) -> Iterator[Finding]:
     for node, above in enumerate(subject.tree.parent):
         found = first[above] if above >= 0 else -1
         first.append(node if found < 0 and node in flips else found)
-    listed = _Listed(subject)
+    groups: list[_Group] = []
     for lane, calls in subject.lanes.items():
-        concerned = {call.number: first[call.tip] for call in calls if first[call.tip] >= 0}
-        forms: dict[int, set[int]] = {}
-        for node in concerned.values():
-            forms.setdefault(flips[node], set()).add(node)
-        if any(len(nodes) > 1 for nodes in forms.values()):
-            yield _finding(subject, lane, calls, concerned, listed.block)
+        group = _Group([lane], {call: first[call.tip] for call in calls if first[call.tip] >= 0})
+        forms = {flips[node] for node in group.concerned.values()}
+        if len(forms) == len(set(group.concerned.values())):
+            continue
+        # Lanes that part at the same block have one finding, or its price counts twice.
+        for other in [one for one in groups if not forms.isdisjoint(one.forms(flips))]:
+            groups.remove(other)
+            group = _Group(other.lanes + group.lanes, other.concerned | group.concerned)
+        groups.append(group)
+    for group in groups:
+        yield _finding(subject, group)
+
+
+class _Group(NamedTuple):
+    """Lanes, and of their calls that have such a block, the prefix that ends with it."""
+
+    lanes: list[LaneKey]
+    concerned: dict[Call, int]
+
+    def forms(self, flips: Mapping[int, int]) -> set[int]:
+        """Return the blocks in which they part, each once whatever its form."""
+        return {flips[node] for node in self.concerned.values()}
 
 
 class _Listed:
-    """Gives every block the form that it has as a list."""
+    """Gives every block of some lanes the form that it has as a list."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._bodies = subject.bodies
+    def __init__(self, subject: Subject, lanes: Sequence[LaneKey]) -> None:
+        tree = subject.tree
+        users = users_of(tree, [subject.lanes[lane] for lane in lanes])
+        inside = (node for node, bits in enumerate(users) if bits and tree.block[node] >= 0)
+        own = {tree.digest[tree.block[node]] for node in inside}
+        self._bodies = {one: body for one, body in subject.bodies.items() if one in own}
         self._known: dict[bytes, Any] = {}
 
     def block(self, unit: Unit) -> Unit:
@@ -121,28 +141,30 @@ def _flips(subject: Subject) -> dict[int, int]:
     return {node: nodes[0] for nodes in twins.values() if len(nodes) > 1 for node in nodes}
 
 
-def _finding(
-    subject: Subject,
-    lane: LaneKey,
-    calls: list[Call],
-    concerned: Mapping[int, int],
-    block: Callable[[Unit], Unit],
-) -> Finding:
+def _finding(subject: Subject, group: _Group) -> Finding:
     """Say how many calls stand behind such a block."""
-    shown = {concerned[call.number]: call for call in reversed(calls) if call.number in concerned}
+    calls = group.concerned
+    shown: dict[int, Call] = {}
+    for call, node in calls.items():
+        shown.setdefault(node, call)
     return Finding(
         rule="string-or-list",
         code=CODE,
         severity=SEVERITY,
         confidence="low",
         place=place_at(subject.tree, min(shown)),
-        lane=lane,
-        calls=len(concerned),
+        lane=group.lanes[0],
+        lanes=tuple(group.lanes),
+        calls=len(calls),
         message=(
             "the same text is sent once as a string and once as a list of one block"
-            f" ({len(concerned)} calls have it); under string_form=differs they share nothing"
+            f" ({len(calls)} calls have it); under string_form=differs they share nothing"
             " from it on"
         ),
-        examples=witnesses(subject, ((call, node) for node, call in reversed(shown.items()))),
-        fix=Fix(safe=True, what="send lists of blocks in every call", edit=Edit(block=block)),
+        examples=witnesses(subject, ((call, node) for node, call in shown.items())),
+        fix=Fix(
+            safe=True,
+            what="send lists of blocks in every call",
+            edit=Edit(block=_Listed(subject, group.lanes).block),
+        ),
     )

@@ -53,6 +53,29 @@ def test_conversations_are_counted_together() -> None:
     assert "(2 conversations" in found.message
 
 
+def test_each_lane_pays_for_its_own() -> None:
+    """Lanes with conversations of their own have a finding each, and no price counts twice."""
+    lines = turned(agent(0, 4, "a", system=LONG)) + turned(agent(900, 6, "b", system=LONG))
+    for line in lines:
+        line["label"] = line["session"]
+    found = findings(input_key_order, lines)
+    assert sorted((one.of, one.calls) for one in found) == [
+        ((("claude-sonnet-5", "a"),), 3),
+        ((("claude-sonnet-5", "b"),), 5),
+    ]
+    both = findings(input_key_order, [{**line, "label": "c"} for line in lines])[0].saving
+    assert None not in [one.saving for one in found]
+    assert sum(one.saving or 0 for one in found) == both
+
+
+def test_lanes_that_share_a_conversation_are_one() -> None:
+    """A conversation that goes on under another label is one finding about both."""
+    lines = [{**line, "label": "ab"[at // 4]} for at, line in enumerate(LINES)]
+    (found,) = findings(input_key_order, lines)
+    assert found.of == (("claude-sonnet-5", "a"), ("claude-sonnet-5", "b"))
+    assert found.calls == 7
+
+
 @pytest.mark.parametrize("name", healthy())
 def test_healthy(name: str) -> None:
     """Nothing is found where nothing is wrong."""

@@ -91,3 +91,20 @@ def test_the_same_words_elsewhere() -> None:
     lines = chat(2, flips=False)
     other = request(message("user", f"question 0 {LONG}"), system="another")
     assert not findings(string_or_list, [*lines, {"at": 99, "request": other}], DIFFERS)
+
+
+@pytest.mark.parametrize(("labels", "number"), [("aabbb", 1), ("ab", 2)])
+def test_lanes_are_one_where_they_part_at_the_same_block(labels: str, number: int) -> None:
+    """One conversation under two labels is one finding; two conversations are two."""
+    lines = chat(5, flips=True)
+    if number == 1:
+        lines = [{**line, "label": label} for line, label in zip(lines, labels, strict=True)]
+    else:
+        other = [line | {"at": line["at"] + 7} for line in chat(5, flips=True)]
+        for line in other:
+            line["request"]["system"] = LONG[::-1]
+        lines = [line | {"label": "a"} for line in lines] + [
+            line | {"label": "b"} for line in other
+        ]
+    found = findings(string_or_list, lines, DIFFERS)
+    assert sorted(len(one.of) for one in found) == [3 - number] * number
