@@ -93,18 +93,13 @@ def test_the_same_words_elsewhere() -> None:
     assert not findings(string_or_list, [*lines, {"at": 99, "request": other}], DIFFERS)
 
 
-@pytest.mark.parametrize(("labels", "number"), [("aabbb", 1), ("ab", 2)])
-def test_lanes_are_one_where_they_part_at_the_same_block(labels: str, number: int) -> None:
-    """One conversation under two labels is one finding; two conversations are two."""
-    lines = chat(5, flips=True)
-    if number == 1:
-        lines = [{**line, "label": label} for line, label in zip(lines, labels, strict=True)]
-    else:
-        other = [line | {"at": line["at"] + 7} for line in chat(5, flips=True)]
-        for line in other:
-            line["request"]["system"] = LONG[::-1]
-        lines = [line | {"label": "a"} for line in lines] + [
-            line | {"label": "b"} for line in other
-        ]
+@pytest.mark.parametrize("same", [True, False])
+def test_lanes_are_one_where_they_part_at_the_same_block(same: bool) -> None:
+    """A conversation that two kinds of calls carry is one finding; two conversations are two."""
+    lines = [line | {"label": "a"} for line in chat(5, flips=True)]
+    for line in chat(5, flips=True):
+        fields = {} if same else {"system": LONG[::-1]}
+        body = line["request"] | fields
+        lines.append({"at": line["at"] + 7, "label": "b", "request": body})
     found = findings(string_or_list, lines, DIFFERS)
-    assert sorted(len(one.of) for one in found) == [3 - number] * number
+    assert [len(one.of) for one in found] == ([2] if same else [1, 1])
