@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
@@ -27,6 +28,7 @@ __all__ = [
     "Exact",
     "Once",
     "TokenCounter",
+    "begun",
     "closing_tokens",
     "fixed_tokens",
     "reaches",
@@ -89,6 +91,26 @@ class TokenCounter(Protocol):
         """Return one count a block; ``None`` is a model nobody knows."""
 
 
+@runtime_checkable
+class _Ahead(Protocol):
+    """A counter that goes to work while its caller does something else."""
+
+    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
+        """Return what gives the counts when it is called, once."""
+
+
+#: Gives counts that were asked for earlier.
+Later = Callable[[], list[Count]]
+
+
+def begun(counter: TokenCounter, blocks: Sequence[Block], model: facts.Model | None) -> Later:
+    """Ask for counts that are wanted later; who cannot work ahead counts at once."""
+    if isinstance(counter, _Ahead):
+        return counter.begin(blocks, model)
+    counts = counter.count(blocks, model)
+    return lambda: counts
+
+
 class Once:
     """Passes each distinct block on once a tokenizer, however often it is asked."""
 
@@ -99,12 +121,21 @@ class Once:
 
     def count(self, blocks: Sequence[Block], model: facts.Model | None) -> list[Count]:
         """Count what is new and repeat what is known; a block without digest is new."""
+        return self.begin(blocks, model)()
+
+    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
+        """Have what is new counted."""
         known = self._known.setdefault(model.generation if model else "", {})
         keys = [block.digest or b"%d" % at for at, block in enumerate(blocks)]
         fresh = {key: block for key, block in zip(keys, blocks, strict=True) if key not in known}
-        counts = dict(zip(fresh, self._counter.count([*fresh.values()], model), strict=True))
-        known.update((key, counts[key]) for key, block in fresh.items() if block.digest)
-        return [counts[key] if key in counts else known[key] for key in keys]
+        later = begun(self._counter, [*fresh.values()], model)
+
+        def finish() -> list[Count]:
+            counts = dict(zip(fresh, later(), strict=True))
+            known.update((key, counts[key]) for key, block in fresh.items() if block.digest)
+            return [counts[key] if key in counts else known[key] for key in keys]
+
+        return finish
 
 
 class Estimate:
@@ -112,19 +143,30 @@ class Estimate:
 
     ``ruler`` says how many tokens of o200k each text has; it is handed many short texts
     at a time. ``factor`` is the user's own correction (``Assumptions.token_factor``).
+    ``ahead`` is handed texts as the ruler is, and returns what gives their lengths later.
     """
 
     name = "estimate"
 
-    def __init__(self, ruler: Callable[[list[str]], list[int]], factor: float = 1.0) -> None:
-        self._ruler = ruler
+    def __init__(
+        self,
+        ruler: Callable[[list[str]], list[int]],
+        factor: float = 1.0,
+        ahead: Callable[[list[str]], Callable[[], list[int]]] | None = None,
+    ) -> None:
+        self._ahead = ahead or (lambda texts: partial(ruler, texts))
         self._factor = factor
 
     def count(self, blocks: Sequence[Block], model: facts.Model | None) -> list[Count]:
         """Count all texts of all blocks in one go, then sum up by block."""
-        return _under_either(self._counts, blocks, model)
+        return self.begin(blocks, model)()
 
-    def _counts(self, blocks: Sequence[Block], tokenizer: str) -> list[Count]:
+    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
+        """Take blocks apart, and have their texts measured."""
+        laters = [self._begin(blocks, tokenizer) for tokenizer in _tokenizers(model)]
+        return lambda: _longer([later() for later in laters])
+
+    def _begin(self, blocks: Sequence[Block], tokenizer: str) -> Later:
         """Count as one version of the tokenizer would."""
         generation = _GENERATIONS[tokenizer]
         made = [_elsewhere(block) or makeup(block, generation) for block in blocks]
@@ -137,14 +179,18 @@ class Estimate:
         ]
         # A log names the same few tools, and reads the same files, again and again.
         weighed = {chunk: weigh(chunk) for chunk in dict.fromkeys(chunk for _, chunk in waiting)}
-        lengths = self._ruler([chunk.latin for chunk in weighed.values()])
-        costs = {
-            text: chunk.tokens(length, generation)
-            for (text, chunk), length in zip(weighed.items(), lengths, strict=True)
-        }
-        for block, text in waiting:
-            block.add(*costs[text])
-        return [block if isinstance(block, Count) else self._rounded(block) for block in made]
+        lengths = self._ahead([chunk.latin for chunk in weighed.values()])
+
+        def finish() -> list[Count]:
+            costs = {
+                text: chunk.tokens(length, generation)
+                for (text, chunk), length in zip(weighed.items(), lengths(), strict=True)
+            }
+            for block, text in waiting:
+                block.add(*costs[text])
+            return [block if isinstance(block, Count) else self._rounded(block) for block in made]
+
+        return finish
 
     def _rounded(self, block: Makeup) -> Count:
         """Round; a text of a few tokens may be one off whatever its band."""
@@ -167,7 +213,7 @@ class Exact:
 
     def count(self, blocks: Sequence[Block], model: facts.Model | None) -> list[Count]:
         """Count each block's texts; in doubt is only what the service puts around them."""
-        counts = _under_either(self._counts, blocks, model)
+        counts = _longer([self._counts(blocks, tokenizer) for tokenizer in _tokenizers(model)])
         if model is not None and model.version < _MEASURED_UNTIL:
             return counts
         return [
@@ -202,20 +248,19 @@ def tokenizer_of(model: facts.Model) -> str:
     return "4.7" if model.version == (4, 7) else "4.8"
 
 
-def _under_either(
-    counts: Callable[[Sequence[Block], str], list[Count]],
-    blocks: Sequence[Block],
-    model: facts.Model | None,
-) -> list[Count]:
-    """Count under the model's tokenizer, or under both where nobody knows the model.
+def _tokenizers(model: facts.Model | None) -> Sequence[str]:
+    """Return the version a model has; where nobody knows the model, the oldest and newest."""
+    return ("3.0", "4.8") if model is None else (tokenizer_of(model),)
 
-    Then the newer, and longer, is taken, and the difference added to the doubt.
-    """
-    if model is not None:
-        return counts(blocks, tokenizer_of(model))
+
+def _longer(found: Sequence[list[Count]]) -> list[Count]:
+    """Take the last of several counts of each block, and add the difference to its doubt."""
+    first, last = found[0], found[-1]
+    if first is last:
+        return last
     return [
         new._replace(doubt=new.doubt + abs(new.tokens - old.tokens))
-        for old, new in zip(counts(blocks, "3.0"), counts(blocks, "4.8"), strict=True)
+        for old, new in zip(first, last, strict=True)
     ]
 
 

@@ -15,6 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import CacheplanError
@@ -217,8 +219,17 @@ class TestEstimate:
         expected = [ruler([part])[0] for part in parts]
         assert ruler(parts) == expected
         monkeypatch.setattr(counting, "_unused_cores", lambda: 4)
-        monkeypatch.setattr(counting, "_AT_ONCE", 200_000)
+        monkeypatch.setattr(counting, "_AT_ONCE", 20_000)
         assert ruler(parts) == expected
+        later = [ruler.ahead(parts[first::3]) for first in range(3)]
+        assert [found() for found in reversed(later)] == [expected[at::3] for at in (2, 1, 0)]
+
+    @given(st.lists(st.text() | st.sampled_from(["", " ", "<|endoftext|", "\ud83d", "<|"])))
+    def test_many_texts_as_one(self, parts: list[str]) -> None:
+        """Encoded in one go, each text is as long as it is by itself."""
+        ruler = counting._Ruler()
+        assert ruler._measure_apart(parts) == [ruler([part])[0] for part in parts]
+        assert ruler._measure_apart([*parts, "<|endoftext|>"])[:-1] == ruler(parts)
 
     @pytest.mark.parametrize(
         ("cores", "load", "unused"),

@@ -14,12 +14,12 @@ import importlib.util
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import CacheplanError
@@ -27,6 +27,9 @@ from cacheplan.facts import Model
 from cacheplan.makeup import written
 from cacheplan.prompt import Block, Level
 from cacheplan.tokens import Count, Estimate, Exact, Once, TokenCounter
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["ApiCounter", "api_counter", "default_counter", "estimate", "exact"]
 
@@ -40,11 +43,13 @@ _SHA256: Final = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a
 #: storing off, and so would have it download every time.
 _FOLDERS: Final = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")
 
-#: Characters below which starting threads takes longer than they save, in all and in
-#: each text; and the most handed over at once, for a token takes 40 bytes until counted.
+#: Characters below which starting a thread takes longer than it saves, and the most that
+#: are encoded in one go: few enough to be spread over threads, and for their tokens to fit
+#: in memory (40 bytes each until counted).
 _WORTH_THREADS: Final = 1 << 16
-_WORTH_A_THREAD: Final = 2048
-_AT_ONCE: Final = 1 << 22
+_AT_ONCE: Final = 1 << 18
+#: Parts texts that are encoded in one go; tiktoken encodes what it parts each by itself.
+_PARTING: Final = "<|endoftext|>"
 
 
 def default_counter(assume: Assumptions | None = None) -> TokenCounter:
@@ -54,7 +59,8 @@ def default_counter(assume: Assumptions | None = None) -> TokenCounter:
 
 def estimate(assume: Assumptions | None = None) -> TokenCounter:
     """Return the estimate by tiktoken's vocabulary, which needs no network."""
-    return Once(Estimate(_Ruler(), (assume or Assumptions()).token_factor))
+    ruler = _Ruler()
+    return Once(Estimate(ruler, (assume or Assumptions()).token_factor, ruler.ahead))
 
 
 def exact() -> TokenCounter:
@@ -76,23 +82,69 @@ def api_counter(client: Any, assume: Assumptions | None = None) -> TokenCounter:
     return Once(ApiCounter(client, estimate(assume), _user_folder()))
 
 
+class _Lot:
+    """Some texts to be measured, by a thread or by whoever wants to know first."""
+
+    def __init__(self, texts: list[str], future: Future[list[int]]) -> None:
+        self.texts = texts
+        self.future = future
+        self.lengths: list[int] = []
+
+
 class _Ruler:
-    """Measures texts in tokens of o200k; the vocabulary is loaded for the first one."""
+    """Measures texts in tokens of o200k; the vocabulary is loaded for the first one.
+
+    Threads do it on cores that nobody uses, while the caller does something else.
+    """
 
     def __init__(self) -> None:
         self._encoding: Any = None
+        self._pool: ThreadPoolExecutor | None = None
+        #: What threads have not done yet, the newest last.
+        self._lots: list[_Lot] = []
 
     def __call__(self, texts: list[str]) -> list[int]:
-        """Measure many texts, a few megabytes at a time."""
+        """Measure many texts."""
+        return self.ahead(texts)()
+
+    def ahead(self, texts: list[str]) -> Callable[[], list[int]]:
+        """Have texts measured; return what gives their lengths."""
+        threads = _unused_cores() - 1
+        if not threads or sum(map(len, texts)) < _WORTH_THREADS:
+            return partial(self._measure, texts)
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(threads)
+        submit = self._pool.submit
+        lots = [_Lot(batch, submit(self._measure_apart, batch)) for batch in _batches(texts)]
+        self._lots = [lot for lot in self._lots if not lot.future.done()] + lots
+        return lambda: [length for lot in lots for length in self._finish(lot)]
+
+    def _finish(self, wanted: _Lot) -> list[int]:
+        """Return the lengths of a lot; lend a hand with others until they are known.
+
+        Threads take the oldest lot first, so the newest is one that no thread has begun.
+        """
+        while self._lots and not wanted.future.done():
+            lot = self._lots.pop()
+            if lot.future.cancel():
+                lot.lengths = self._measure(lot.texts)
+        return wanted.lengths if wanted.future.cancelled() else wanted.future.result()
+
+    def _measure(self, texts: list[str]) -> list[int]:
+        """Measure texts here and now."""
         encoding = self._encoding = self._encoding or _encoding()
-        lengths: list[int] = []
-        for batch in _batches(texts):
-            lengths += _lengths(encoding, batch)
-        return lengths
+        return [len(encoding.encode_ordinary(text)) for text in texts]
+
+    def _measure_apart(self, texts: list[str]) -> list[int]:
+        """Measure texts in a thread."""
+        encoding = self._encoding = self._encoding or _encoding()
+        return _lengths(encoding, texts)
 
 
 def _batches(texts: list[str]) -> Iterator[list[str]]:
-    """Part texts into lots whose tokens fit in memory."""
+    """Part texts into lots that are encoded in one go."""
     batch: list[str] = []
     size = 0
     for text in texts:
@@ -105,26 +157,23 @@ def _batches(texts: list[str]) -> Iterator[list[str]]:
 
 
 def _lengths(encoding: Any, texts: list[str]) -> list[int]:
-    """Encode with every core that nobody uses, where that pays."""
-    size = sum(map(len, texts))
-    threads = _unused_cores()
-    if threads == 1 or size < max(_WORTH_THREADS, _WORTH_A_THREAD * len(texts)):
-        return _encoded(encoding, texts)
-    from concurrent.futures import ThreadPoolExecutor
+    """Encode many texts as one, so that a thread asks for the interpreter only once.
 
-    lengths = [0] * len(texts)
-    with ThreadPoolExecutor(threads) as pool:
-        # tiktoken's own batches hand over every text by itself, which takes as long as
-        # encoding half a kilobyte.
-        lots = [texts[first::threads] for first in range(threads)]
-        for first, found in enumerate(pool.map(partial(_encoded, encoding), lots)):
-            lengths[first::threads] = found
-    return lengths
-
-
-def _encoded(encoding: Any, texts: list[str]) -> list[int]:
-    """Encode one text after the other."""
-    return [len(encoding.encode_ordinary(text)) for text in texts]
+    It waits for it as long as encoding fifty kilobytes takes. Where a text says itself
+    what parts them, each is encoded alone.
+    """
+    if not texts or any(_PARTING in text for text in texts):
+        return [len(encoding.encode_ordinary(text)) for text in texts]
+    tokens = encoding.encode(
+        _PARTING.join(texts), allowed_special={_PARTING}, disallowed_special=()
+    )
+    lengths = []
+    start = 0
+    for _ in texts[1:]:
+        end = tokens.index(encoding.eot_token, start)
+        lengths.append(end - start)
+        start = end + 1
+    return [*lengths, len(tokens) - start]
 
 
 def _unused_cores() -> int:
