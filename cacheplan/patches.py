@@ -23,6 +23,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.edits import Edit, Openings, Unit, empty
 from cacheplan.parts import THINKING
 from cacheplan.pieces import Piece, list_at
+from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level
 from cacheplan.validity import validate
 from cacheplan.wire import parse
@@ -60,7 +61,8 @@ def patched(
             head, said, moved = ([*map(edit.block, some)] for some in before)
         if edit.head is not None:
             made, more = edit.head(head)
-            head = [unit for unit in made if not empty(unit)]
+            # What is set stands elsewhere in a body, and no edit of blocks changes it.
+            head = [unit for unit in made if unit.kind != SETTINGS and not empty(unit)]
             moved += [unit for unit in more if not empty(unit)]
         if edit.opening is not None:
             said = _opened(edit.opening, said)

@@ -1,0 +1,108 @@
+"""Lines of a workload written again: what changed is put in, all else stays byte for byte.
+
+This file knows the contract's keys and the outside of a body. A line comes in as bytes
+and goes out as bytes; the one that came in where nothing in it changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from cacheplan.canonical import encode
+from cacheplan.marking import marked_request
+from cacheplan.prefixes import SETTINGS, PrefixTree
+from cacheplan.prompt import Breakpoint
+from cacheplan.strict_json import array, members, value
+from cacheplan.workload import Call, Workload
+
+__all__ = ["body_in", "moved", "remarked", "with_body"]
+
+
+def body_in(line: bytes) -> dict[str, Any] | None:
+    """Return the body that a line holds; ``None`` where it holds digests."""
+    parts = members(line)
+    found: dict[str, Any] | None = value(parts["request"]) if "request" in parts else None
+    return found
+
+
+def with_body(line: bytes, old: Mapping[str, Any], new: Mapping[str, Any]) -> bytes:
+    """Return a line with another body; members that say the same stay as they were written."""
+    if new is old:
+        return line
+    parts = members(line)
+    raw = members(parts["request"])
+    made: dict[str, bytes] = {}
+    for key, part in new.items():
+        if key == "messages" and key in raw:
+            made[key] = _list(array(raw[key]), old[key], part)
+        else:
+            made[key] = _part(raw.get(key), old.get(key), part)
+    return _object({**{key: bytes(part) for key, part in parts.items()}, "request": _object(made)})
+
+
+def _part(raw: msgspec.Raw | None, old: Any, new: Any) -> bytes:
+    """Return a value as it was written if it says the same, and as JSON otherwise.
+
+    Values are compared as JSON: the order of keys counts in a prompt.
+    """
+    if raw is not None and (new is old or encode(new) == encode(old)):
+        return bytes(raw)
+    return encode(new)
+
+
+def _list(raws: Sequence[msgspec.Raw], old: Sequence[Any], new: Sequence[Any]) -> bytes:
+    """Return a list whose items may each be as they were."""
+    written = [
+        _part(raws[at], old[at], item) if at < len(raws) else encode(item)
+        for at, item in enumerate(new)
+    ]
+    return b"[" + b",".join(written) + b"]"
+
+
+def _object(parts: Mapping[str, bytes]) -> bytes:
+    """Return an object of values that are written already."""
+    return b"{" + b",".join(encode(key) + b":" + part for key, part in parts.items()) + b"}"
+
+
+def moved(line: bytes, at: float) -> bytes:
+    """Return a line whose call starts at another time, written as the old one was."""
+    parts = {key: bytes(part) for key, part in members(line).items()}
+    old = value(parts["at"])
+    parts["at"] = encode(_moment(old, at) if isinstance(old, str) else at)
+    return _object(parts)
+
+
+def _moment(old: str, at: float) -> str:
+    """Write a time in the zone of the old one; never earlier, so what is waited for is there."""
+    zone = datetime.fromisoformat(old.upper()).tzinfo
+    found = datetime.fromtimestamp(math.floor(at), tz=zone)
+    found += timedelta(microseconds=round((at - math.floor(at)) * 1e6))
+    while found.timestamp() < at:
+        found += timedelta(microseconds=1)
+    return found.isoformat()
+
+
+def remarked(
+    line: bytes, workload: Workload, call: Call, marks: Sequence[Breakpoint]
+) -> bytes | None:
+    """Return a line with these marks and no others; ``None`` if the API refused them."""
+    tree, assume = workload.tree, workload.assume
+    body = body_in(line)
+    if body is None:
+        return _digests(line, tree, call, marks)
+    made = marked_request(body, tree, call.tip, marks, assume, call.tariff.platform)
+    return None if made is None else with_body(line, body, made)
+
+
+def _digests(line: bytes, tree: PrefixTree, call: Call, marks: Sequence[Breakpoint]) -> bytes:
+    """Return a line of the digest form with these marks."""
+    nodes = [node for node in tree.path(call.tip) if tree.kind[tree.block[node]] != SETTINGS]
+    index = {node: at for at, node in enumerate(nodes)}
+    found = [{"block": index[node], "ttl": str(lifetime)} for node, lifetime in marks]
+    parts = {key: bytes(part) for key, part in members(line).items() if key != "automatic"}
+    return _object({**parts, "marks": encode(found)})
