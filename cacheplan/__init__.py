@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from cacheplan.assumptions import Assumptions
     from cacheplan.errors import CacheplanError
     from cacheplan.io.door import check, choose, compare, explain, mark, project, review
+    from cacheplan.io.middleware import Middleware
     from cacheplan.io.plans import Plan
     from cacheplan.io.reading import read
     from cacheplan.prices import Sheet
+    from cacheplan.session import Session
     from cacheplan.usage import Usage
     from cacheplan.wire import unmark
     from cacheplan.workload import Workload
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Assumptions",
     "CacheplanError",
+    "Middleware",
     "Plan",
+    "Session",
     "Sheet",
     "Usage",
     "Workload",
@@ -45,7 +49,9 @@ __all__ = [
 _FROM = {
     "Assumptions": "assumptions",
     "CacheplanError": "errors",
+    "Middleware": "io.middleware",
     "Plan": "io.plans",
+    "Session": "session",
     "Sheet": "prices",
     "Usage": "usage",
     "Workload": "workload",

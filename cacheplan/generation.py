@@ -11,7 +11,7 @@ choose marks. It knows no body as an object, no lock and no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -25,7 +25,7 @@ from cacheplan.facts import find
 from cacheplan.guesses import Guess, Scale
 from cacheplan.places import BEFORE, Places
 from cacheplan.plan import Plan
-from cacheplan.prefixes import PrefixTree
+from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Breakpoint
 from cacheplan.simulator import SimulatedCache
@@ -213,16 +213,30 @@ class Generation:
         for each in path:
             told[each] = since
         start = self._keys[node] if node >= 0 and parent[node] >= 0 else b""
-        return start, tuple(self._step(each) for each in path)
+        return start, tuple(self._described(path))
 
-    def _step(self, node: int) -> Step:
+    def _described(self, path: Iterable[int]) -> Iterator[Step]:
+        """Describe blocks; where a level begins and nothing is set there is none.
+
+        What the service adds there unseen goes to the block that follows.
+        """
+        tree, hidden = self.tree, 0
+        for node in path:
+            block = tree.block[node]
+            if tree.kind[block] == SETTINGS and len(tree.digest[block]) == 1:
+                hidden += tree.tokens[node] - tree.tokens[tree.parent[node]]
+            else:
+                yield self._step(node, hidden)
+                hidden = 0
+
+    def _step(self, node: int, hidden: int) -> Step:
         """Describe the last block of a prefix."""
         tree = self.tree
         block = tree.block[node]
         return Step(
             key=self._keys[node],
             digest=tree.digest[block],
-            tokens=tree.tokens[node] - tree.tokens[tree.parent[node]],
+            tokens=tree.tokens[node] - tree.tokens[tree.parent[node]] + hidden,
             level=tree.level[block],
             kind=tree.kind[block],
             role=tree.role[block],

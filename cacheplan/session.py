@@ -109,6 +109,8 @@ class Session:
         if on_existing not in _WAYS:
             raise InputError(f'on_existing is "{on_existing}", not {", ".join(_WAYS)}')
         self.plan = plan
+        #: Whether marks of the caller's are taken out.
+        self.replaces = on_existing == "replace"
         self._on_existing = on_existing
         self._sheet = sheet or Sheet.default()
         self._assume = assume or Assumptions()
@@ -174,6 +176,10 @@ class Session:
     def finished(self, decision: Decision, entry: Entry) -> Decision:
         """Return the decision with what became of it, and nothing else held on to."""
         return replace(decision, billed=entry.usage, error=entry.error, slip=None)
+
+    def seal(self, decision: Decision) -> Decision:
+        """Return a decision that may be kept for a day, as for the results of a batch."""
+        return replace(decision, slip=self._settled(decision, None))
 
     def bar(self, decision: Decision, complaint: str) -> tuple[str, ...]:
         """Give up the rules behind marks that the service refused, and name them.
@@ -252,11 +258,10 @@ class Session:
         applied = apply and bool(marks)
         result, going = body, call.marks
         if applied:
-            replaces = self._on_existing == "replace"
-            plain = unmark(body) if replaces and b'"cache_control"' in raw else body
+            plain = unmark(body) if self.replaces and b'"cache_control"' in raw else body
             result = mark(plain, [(each.place, each.lifetime) for each in marks])
             added = (Breakpoint(node, each.lifetime) for node, each in ours.items())
-            going = tuple(sorted(added if replaces else (*sent.marks, *added)))
+            going = tuple(sorted(added if self.replaces else (*sent.marks, *added)))
         decision = Decision(
             at=at,
             model=sent.tariff.model,
@@ -338,14 +343,15 @@ class Session:
         """Learn from an answer, and return what the entry says of the prompt."""
         if decision.slip is None:
             return {"marked": decision.found}
-        slip: _Slip = decision.slip
-        generation, call, nodes = slip
+        if not isinstance(decision.slip, _Slip):
+            return dict(decision.slip)
+        generation, call, nodes = decision.slip
         with self._lock:
             if usage is not None:
                 generation.settle(call, usage)
             parent, steps = generation.steps(call.tip, decision.at)
             tip, keys = generation.key(call.tip), [generation.key(node) for node in nodes]
-        marked = () if decision.applied and self._on_existing == "replace" else decision.found
+        marked = () if decision.applied and self.replaces else decision.found
         if decision.applied:
             ours = (
                 Marked(key=key, tokens=each.tokens, lifetime=each.lifetime, rule=each.rule)

@@ -49,7 +49,9 @@ class TestNames:
         assert cacheplan.__all__ == [
             "Assumptions",
             "CacheplanError",
+            "Middleware",
             "Plan",
+            "Session",
             "Sheet",
             "Usage",
             "Workload",

@@ -1,0 +1,157 @@
+"""Every call of an Anthropic client, marked on its way out and read on its way back.
+
+    client = anthropic.Anthropic(middleware=[cacheplan.Middleware(plan)])
+
+One middleware serves clients of any kind and number, sync and async: the SDK shows it each
+attempt at a call before the body is rewritten for a platform and signed. The SDK itself is
+imported where a middleware is made, by when the caller has imported it anyway.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, Literal, Self
+
+from cacheplan.assumptions import Assumptions
+from cacheplan.entries import Ledger
+from cacheplan.errors import CacheplanError
+from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
+from cacheplan.plan import Plan
+from cacheplan.prices import Sheet
+from cacheplan.session import Origin, Session
+
+__all__ = ["Middleware"]
+
+
+class Middleware:
+    """Marks the calls of a client by a plan, or by what it learns from them.
+
+    ``mode`` is ``apply``, ``observe`` (decide and record, and send the body as it came) or
+    ``off``; the environment variable ``CACHEPLAN`` overrides it. ``on_existing`` says what
+    to do with a body that carries marks: ``respect`` leaves it alone, ``fill`` uses the
+    slots that are left, ``replace`` strips it and places anew. ``ledger`` is handed an
+    ``Entry`` for each finished call, ``on_decision`` a ``Decision`` with what was billed.
+    ``label`` and ``workspace`` are the feature that the cost is booked on, and whose
+    entries are shared; ``platform`` is taken from where the answers come from if not said.
+    """
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Make it one of the SDK's own, which is all that a client accepts."""
+        own: Any = cls
+        made: Self = object.__new__(_joined(own))
+        return made
+
+    def __init__(  # noqa: PLR0913 -- the contract's, all but the plan by name
+        self,
+        plan: Plan | None = None,
+        *,
+        mode: Mode = "apply",
+        on_existing: Literal["respect", "fill", "replace"] = "respect",
+        ledger: Ledger | None = None,
+        on_decision: OnDecision | None = None,
+        label: str | None = None,
+        workspace: str = "",
+        platform: str | None = None,
+        sheet: Sheet | None = None,
+        assume: Assumptions | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        session = Session(plan, on_existing=on_existing, sheet=sheet, assume=assume)
+        self.driver = Driver(
+            session,
+            mode=mode,
+            ledger=ledger,
+            on_decision=on_decision,
+            platform=platform,
+            clock=clock,
+        )
+        #: Who sends the calls.
+        self.origin = Origin(label=label, workspace=workspace)
+
+    @property
+    def session(self) -> Session:
+        """What decides; its ``state`` can be kept for the next process."""
+        return self.driver.session
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """What went wrong in here so far, and how often; no call failed for it."""
+        return dict(self.driver.faults)
+
+    def labelled(self, label: str, *, session: str | None = None) -> Self:
+        """Return the same middleware for the calls of one feature, or one conversation.
+
+        client.with_options(middleware=[middleware.labelled("triage")])
+        """
+        twin = copy.copy(self)
+        twin.origin = self.origin._replace(label=label, session=session)
+        return twin
+
+    def handle(self, request: Any, call_next: Any) -> Any:
+        """Send one attempt at a call; the SDK's own hook."""
+        flight = self._begin(request)
+        if flight is None:
+            return call_next(request)
+        try:
+            response = call_next(self._sent(request, flight))
+            if flight.doubtful(response) and flight.refused(response.http_response.read()):
+                response = call_next(request)
+        except BaseException as error:
+            flight.failed(error)
+            raise
+        flight.arrived(getattr(response, "http_response", None))
+        return response
+
+    async def handle_async(self, request: Any, call_next: Any) -> Any:
+        """Send one attempt at a call of an async client."""
+        flight = self._begin(request)
+        if flight is None:
+            return await call_next(request)
+        try:
+            response = await call_next(self._sent(request, flight))
+            if flight.doubtful(response) and flight.refused(await response.http_response.aread()):
+                response = await call_next(request)
+        except BaseException as error:
+            flight.failed(error)
+            raise
+        flight.arrived(getattr(response, "http_response", None))
+        return response
+
+    def _begin(self, request: Any) -> Flight | None:
+        """Take a call on its way out; nothing that goes wrong here may stop it."""
+        try:
+            attempt = (request.retries_taken, getattr(request.options, "idempotency_key", None))
+            return self.driver.begin(
+                request.method, request.url, request.json, self.origin, attempt
+            )
+        except Exception as error:  # noqa: BLE001 -- fail open
+            self.driver.fault("reading a call", error)
+            return None
+
+    def _sent(self, request: Any, flight: Flight) -> Any:
+        """Return the request with the body that goes out.
+
+        ``request.copy`` copies the whole body first, which takes longer than all the rest.
+        """
+        if not flight.changed:
+            return request
+        twin = copy.copy(request)
+        twin.options = copy.copy(request.options)
+        twin.options.json_data = flight.body
+        return twin
+
+
+@functools.cache
+def _joined(cls: Any) -> type:
+    """Join a middleware with the SDK's base class, or say what is missing."""
+    try:
+        from anthropic import Middleware as Base
+    except ImportError as error:
+        raise CacheplanError(
+            "the middleware needs the package anthropic, 0.108 or later: pip install"
+            " 'cacheplan[client]'; for an older one there is cacheplan.io.transport"
+        ) from error
+    return type(cls.__name__, (cls, Base), {"__module__": cls.__module__, "__doc__": cls.__doc__})
