@@ -28,7 +28,7 @@ from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.tokens import TokenCounter
 from cacheplan.wire import Parsed, parse
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "difference", "explain"]
 
 #: How much text around a difference is shown.
 _AROUND: Final = 24
@@ -57,6 +57,11 @@ class Explanation:
 
     def text(self, *, show: bool = False) -> str:
         """Say it in a few lines; prompts are shown as shapes unless asked for."""
+        reads = "an unknown number of" if self.reads is None else f"{self.reads:,}"
+        return f"{self.where(show=show)}\n  reads   {reads} tokens"
+
+    def where(self, *, show: bool = False) -> str:
+        """Say what differs and where, without what it means for the later call."""
         lines = [f"{self.reason or 'nothing is in the way'}: {self.what}"]
         if self.place is not None:
             at = "" if self.offset is None else f", character {self.offset + 1}"
@@ -64,8 +69,6 @@ class Explanation:
         if self.before or self.after:
             redact = str if show else shape
             lines += [f"  before  {redact(self.before)!r}", f"  after   {redact(self.after)!r}"]
-        reads = "an unknown number of" if self.reads is None else f"{self.reads:,}"
-        lines.append(f"  reads   {reads} tokens")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -96,22 +99,53 @@ def explain(
 ) -> Explanation:
     """Compare two bodies and say why the later reads no more of the earlier."""
     assume = assume or Assumptions()
-    before, after = _shown(parse(earlier, assume), assume), _shown(parse(later, assume), assume)
-    if before.partial or after.partial:
-        raise UnsupportedError("the service holds the start of this prompt", ("thread",))
+    before, after = _both(earlier, later, assume)
     known = sheet.minimum(after.model, PLATFORM, assume) is not None
     served = _simulate(earlier, later, counter, sheet, assume)
-    found = (
-        _model(before, after, assume)
-        or _speed(earlier, later)
-        or _content(earlier, later, before, after, assume)
-    )
+    found = _parting(earlier, later, before, after, assume)
     if found is None and not known:
         raise UnknownFactError(
             f'these calls begin alike, and nobody states the minimum of "{after.model}"'
         )
     found = found or _marks(before, after, served)
     return Explanation(**found, reads=served[1].usage.read if known else None)
+
+
+def difference(
+    earlier: Mapping[str, Any], later: Mapping[str, Any], *, assume: Assumptions | None = None
+) -> Explanation | None:
+    """Return where two prompts part, ``None`` where the later one begins with the earlier.
+
+    What the service reads is not asked, so no tokens are counted.
+    """
+    assume = assume or Assumptions()
+    found = _parting(earlier, later, *_both(earlier, later, assume), assume)
+    return None if found is None else Explanation(**found, reads=None)
+
+
+def _both(
+    earlier: Mapping[str, Any], later: Mapping[str, Any], assume: Assumptions
+) -> tuple[Parsed, Parsed]:
+    """Take two bodies apart."""
+    before, after = _shown(parse(earlier, assume), assume), _shown(parse(later, assume), assume)
+    if before.partial or after.partial:
+        raise UnsupportedError("the service holds the start of this prompt", ("thread",))
+    return before, after
+
+
+def _parting(
+    earlier: Mapping[str, Any],
+    later: Mapping[str, Any],
+    before: Parsed,
+    after: Parsed,
+    assume: Assumptions,
+) -> dict[str, Any] | None:
+    """Find the first thing that differs, in the order in which the service would meet it."""
+    return (
+        _model(before, after, assume)
+        or _speed(earlier, later)
+        or _content(earlier, later, before, after, assume)
+    )
 
 
 def _shown(parsed: Parsed, assume: Assumptions) -> Parsed:

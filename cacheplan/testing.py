@@ -9,7 +9,8 @@ projection rests on. See ``docs/testing.md``.
 
 from __future__ import annotations
 
+from cacheplan.io.assertions import assert_no_findings, assert_prefix_stable
 from cacheplan.io.fake.double import FakeAnthropic
 from cacheplan.io.fake.exchange import Received
 
-__all__ = ["FakeAnthropic", "Received"]
+__all__ = ["FakeAnthropic", "Received", "assert_no_findings", "assert_prefix_stable"]
