@@ -39,10 +39,13 @@ _MEMBERS: Final = frozenset(
 )  # fmt: skip
 
 
-def identified(asked: Asked, largest: int = LARGEST) -> Refusal | None:
-    """Refuse a request that does not say who sends it, or says too much."""
-    headers = asked.headers
-    if not any(headers.get(name) for name in ("x-api-key", "authorization", "api-key")):
+def identified(asked: Asked, platform: str, largest: int) -> Refusal | None:
+    """Refuse a request that does not say who sends it, or says too much.
+
+    The clouds' clients may leave that to a proxy which signs for them.
+    """
+    named = any(asked.headers.get(name) for name in ("x-api-key", "authorization"))
+    if platform == "anthropic" and not named:
         return Refusal(401, "x-api-key header is required")
     if len(asked.content) > largest:
         return Refusal(413, "Request exceeds the maximum size")
@@ -85,11 +88,11 @@ def sensible(
     """Refuse marks that may not stand, and conversations that make no sense."""
     try:
         faults = validate(body, platform, surface=surface)
+        if faults:
+            return _bad(str(faults[0]))
         parse(body, assume)
     except InputError as error:
         return _bad(said(error))
-    if faults:
-        return _bad(str(faults[0]))
     return next(map(_bad, _conversation(body["messages"])), None) if strict else None
 
 

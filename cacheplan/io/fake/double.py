@@ -29,6 +29,12 @@ __all__ = ["FakeAnthropic"]
 #: 2026-11-02, 09:00 UTC, a Monday: after every rule here came into force, and before the
 #: next model is retired.
 _START: Final = 1_793_610_000.0
+#: Seconds until the next attempt. At 0 the SDK waits half a second or more of its own
+#: accord, and a test with it.
+_SOON: Final = 0.001
+_TOO_MANY: Final = 429
+#: From this status on it is the service's fault.
+_OURS: Final = 500
 
 
 class FakeAnthropic:
@@ -53,6 +59,7 @@ class FakeAnthropic:
         start: float = _START,
         clock: Callable[[], float] | None = None,
         first_token_after: float = 1.0,
+        batch_seconds: float = 0.0,
         counter: TokenCounter | None = None,
         sheet: Sheet | None = None,
         assume: Assumptions | None = None,
@@ -68,6 +75,7 @@ class FakeAnthropic:
             messages,
             platform=platform,
             first_token_after=first_token_after,
+            batch_seconds=batch_seconds,
             workspaces=workspaces,
             keep=keep,
         )
@@ -182,12 +190,15 @@ class FakeAnthropic:
         kind: str = "",
         *,
         message: str = "",
-        retry_after: float | None = 0,
+        retry_after: float | None = _SOON,
         path: str = "",
     ) -> None:
-        """Refuse the next requests with a status, before anything is read or written."""
+        """Refuse the next requests with a status, before anything is read or written.
+
+        ``retry_after`` goes with what the SDK tries again; ``None`` leaves it out.
+        """
         headers = {}
-        if status in _LIMITED and retry_after is not None:
+        if (status == _TOO_MANY or status >= _OURS) and retry_after is not None:
             headers["retry-after"] = f"{retry_after:g}"
         if status == _TOO_MANY:
             headers |= _LIMITS
@@ -202,6 +213,11 @@ class FakeAnthropic:
         """
         with self._lock:
             self._service.troubles.add(Trouble(status=None, after=after, path=path), times)
+
+    def finish_batches(self) -> None:
+        """End every batch now."""
+        with self._lock:
+            self._service.batches.finish(self.now)
 
     # What it received.
 
@@ -238,9 +254,6 @@ class FakeAnthropic:
         Path(path).write_text(text, encoding="utf-8")
 
 
-_TOO_MANY: Final = 429
-#: Statuses with which the API says when to come back.
-_LIMITED: Final = frozenset({_TOO_MANY, 503, 529})
 #: What the API says of its limits beside a 429 (Claude docs, rate limits, 2026-08-22).
 _LIMITS: Final = {
     "anthropic-ratelimit-requests-limit": "4000",

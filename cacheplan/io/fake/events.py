@@ -51,6 +51,7 @@ def events(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "delta": {
             "stop_reason": message["stop_reason"],
             "stop_sequence": message["stop_sequence"],
+            "stop_details": message["stop_details"],
         },
         "usage": {key: usage[key] for key in _FINAL if key in usage},
     }

@@ -99,7 +99,7 @@ class Refusal(NamedTuple):
         """Return the API's shape of an error."""
         kind = self.kind or KINDS.get(self.status, "api_error")
         error = {"type": kind, "message": self.message}
-        return {"type": "error", "error": error, "request_id": ticket}
+        return {"type": "error", "error": error, "request_id": ticket or None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,8 @@ class Received:
     workspace: str = "default"
     #: Seconds from the start of a call to the start of its answer.
     first_token_after: float = 1.0
+    #: The prompt in full, where ``body`` is only the newest part of a thread.
+    whole: Any = field(default=None, repr=False)
 
     def line(self) -> dict[str, Any]:
         """Return it as a line of a workload file."""
@@ -141,7 +143,7 @@ class Received:
             "workspace": self.workspace,
             "first_token_after": self.first_token_after,
             **used,
-            "request": self.body,
+            "request": self.body if self.whole is None else self.whole,
             "response": response,
         }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cacheplan.io.fake.exchange import Answer, Asked
+from cacheplan.io.fake.exchange import Answer, Asked, Refusal, answered
 
 __all__ = ["Listener"]
 
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = dict(self.headers.items())
         origin = f"http://{self.headers.get('host', '')}"
         asked = Asked.of(self.command, self.path, headers, content, origin)
-        answer = self.server.handle(asked)
+        answer = self._answer(asked)
         if answer.broken and not answer.pieces:
             self._break()
             return
@@ -86,7 +86,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(b"0\r\n\r\n")
 
-    do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = _serve  # noqa: N815 -- http.server's names
+    def _answer(self, asked: Asked) -> Answer:
+        """Ask the imitation; what goes wrong inside is told to the client, not to nobody."""
+        try:
+            return self.server.handle(asked)
+        except Exception as error:  # noqa: BLE001 -- the test that asked is told all of it
+            told = Refusal(500, f"the imitation itself failed: {error!r}")
+            return answered(500, told.body(""), {"x-should-retry": "false"})
+
+    do_GET = do_POST = do_DELETE = do_PUT = _serve  # noqa: N815 -- http.server's names
 
     def _content(self) -> bytes:
         """Read a body, sent whole or in chunks."""

@@ -208,6 +208,7 @@ class Messages:
             "content": content,
             "stop_reason": stop,
             "stop_sequence": None,
+            "stop_details": None,
             "usage": counted,
         }
         if isinstance(body.get("diagnostics"), Mapping):

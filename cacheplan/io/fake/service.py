@@ -14,9 +14,11 @@ from typing import Any, Final, NamedTuple
 from cacheplan import facts
 from cacheplan.envelopes import Envelope
 from cacheplan.errors import InputError
+from cacheplan.io.fake.asking import LARGEST as LARGEST_BODY
 from cacheplan.io.fake.asking import identified, said
+from cacheplan.io.fake.batches import LARGEST, Batches
 from cacheplan.io.fake.events import events, frames, server_sent
-from cacheplan.io.fake.exchange import Answer, Asked, Received, Refusal, answered
+from cacheplan.io.fake.exchange import Answer, Asked, Received, Refusal, answered, encode
 from cacheplan.io.fake.messages import Messages, Said
 from cacheplan.io.fake.routes import Operation, Route, route
 from cacheplan.io.fake.troubles import Trouble, Troubles, refusal_of
@@ -33,9 +35,13 @@ class _Outcome(NamedTuple):
     status: int = 200
     usage: Usage | None = None
     streamed: bool = False
+    #: True for documents in lines.
+    lines: bool = False
     headers: Mapping[str, str] = {}
     #: True for a prompt, answered or not.
     prompt: bool = False
+    #: The prompt in full, where only its newest part was sent.
+    whole: Any = None
 
 
 class _Task(NamedTuple):
@@ -57,10 +63,12 @@ class Service:
         *,
         platform: str = "anthropic",
         first_token_after: float = 1.0,
+        batch_seconds: float = 0.0,
         workspaces: Mapping[str, str] | None = None,
         keep: int | None = None,
     ) -> None:
         self.messages = messages
+        self.batches = Batches(messages, self._note, batch_seconds)
         self.troubles = Troubles()
         self.first_token_after = first_token_after
         self.received: deque[Received] = deque(maxlen=keep)
@@ -72,10 +80,17 @@ class Service:
             "count": self._count_tokens,
             "model-list": _models,
             "model-retrieve": _model,
+            "batch-create": self._create_batch,
+            "batch-list": self._list_batches,
+            "batch-retrieve": self._on_batch(self.batches.retrieve),
+            "batch-cancel": self._on_batch(self.batches.cancel),
+            "batch-delete": self._on_batch(self.batches.delete),
+            "batch-results": self._results,
         }
 
     def answer(self, asked: Asked, at: float) -> tuple[Answer, float]:
         """Answer one request; return also how many seconds that takes on the clock."""
+        self.batches.settle(at)
         number, self._count = self._count, self._count + 1
         found = route(asked.method, asked.path, self._platform)
         body: Any = None
@@ -94,29 +109,48 @@ class Service:
                 outcome.body(ticket), outcome.status, headers=outcome.headers, prompt=_asks(found)
             )
         platform = found.platform if found else self._platform
-        self.received.append(
-            Received(
-                number=number,
-                at=at,
-                method=asked.method,
-                path=asked.path,
-                headers=asked.shown(),
-                body=body,
-                status=outcome.status,
-                answer=outcome.document,
-                prompt=outcome.prompt,
-                usage=outcome.usage,
-                platform=platform,
-                workspace=self._workspace(asked),
-                first_token_after=self.first_token_after,
-            )
-        )
+        envelope = Envelope(platform, "messages", self._workspace(asked), at)
+        self._record(asked, body, envelope, outcome, self.first_token_after)
         takes = self.first_token_after if outcome.usage is not None else 0.0
         return _broken(_rendered(outcome, found, ticket), trouble), takes
 
+    def _record(
+        self, asked: Asked, body: Any, envelope: Envelope, outcome: _Outcome, after: float
+    ) -> None:
+        """Keep what came in and what went out."""
+        received = Received(
+            number=self._count - 1,
+            at=envelope.at or 0.0,
+            method=asked.method,
+            path=asked.path,
+            headers=asked.shown(),
+            body=body,
+            status=outcome.status,
+            answer=outcome.document,
+            prompt=outcome.prompt,
+            usage=outcome.usage,
+            platform=envelope.platform,
+            surface=envelope.surface,
+            workspace=envelope.workspace,
+            first_token_after=after,
+            whole=outcome.whole,
+        )
+        self.received.append(received)
+
+    def _note(self, body: Any, envelope: Envelope, done: Said | Refusal) -> None:
+        """Keep what came of a prompt in a batch."""
+        self._count += 1
+        if isinstance(done, Refusal):
+            outcome = _Outcome(done.body(""), done.status, prompt=True)
+        else:
+            outcome = _Outcome(done.message, usage=done.usage, prompt=True)
+        asked = Asked("POST", "/v1/messages/batches", {}, {}, b"")
+        self._record(asked, body, envelope, outcome, 0.0)
+
     def _attend(self, asked: Asked, found: Route, at: float) -> tuple[Any, _Outcome | Refusal]:
         """Do what a request asks for; return its body, decoded, with what came of it."""
-        refusal = identified(asked)
+        largest = LARGEST if found.operation == "batch-create" else LARGEST_BODY
+        refusal = identified(asked, found.platform, largest)
         if refusal is not None:
             return _decoded(asked.content), refusal
         body = None
@@ -145,13 +179,49 @@ class Service:
             return done
         headers = _counts(done) if task.envelope.platform == "bedrock" else {}
         return _Outcome(
-            done.message, usage=done.usage, streamed=streamed, headers=headers, prompt=True
+            done.message,
+            usage=done.usage,
+            streamed=streamed,
+            headers=headers,
+            prompt=True,
+            whole=done.body,
         )
+
+    def _create_batch(self, task: _Task) -> _Outcome | Refusal:
+        """Take a batch, where there are any."""
+        platform = facts.PLATFORMS.get(task.envelope.platform)
+        if platform is not None and not platform.batch:
+            return Refusal(404, "Not Found")
+        made = self.batches.create(task.body, task.envelope, task.asked.origin)
+        return made if isinstance(made, Refusal) else _Outcome(made)
+
+    def _list_batches(self, task: _Task) -> _Outcome | Refusal:
+        """Show a page of batches."""
+        found = self.batches.list(task.asked.query, task.envelope)
+        return found if isinstance(found, Refusal) else _Outcome(found)
+
+    def _on_batch(
+        self, act: Callable[[str, Envelope], dict[str, Any] | Refusal]
+    ) -> Callable[[_Task], _Outcome | Refusal]:
+        """Have something done to the batch that a path names."""
+
+        def done(task: _Task) -> _Outcome | Refusal:
+            found = act(task.route.name, task.envelope)
+            return found if isinstance(found, Refusal) else _Outcome(found)
+
+        return done
+
+    def _results(self, task: _Task) -> _Outcome | Refusal:
+        """Hand out the results of a batch, a line each."""
+        found = self.batches.results(task.route.name, task.envelope)
+        return found if isinstance(found, Refusal) else _Outcome(found, lines=True)
 
     def _workspace(self, asked: Asked) -> str:
         """Name the workspace of who asks: that of the key, of the header, or the default."""
-        named = asked.headers.get("anthropic-workspace-id") or "default"
-        key = asked.headers.get("x-api-key") or asked.headers.get("api-key") or ""
+        headers = asked.headers
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        key = headers.get("x-api-key") or headers.get("api-key") or bearer
+        named = headers.get("anthropic-workspace-id") or "default"
         return self._workspaces.get(_hashed(key), named)
 
 
@@ -181,6 +251,10 @@ def _rendered(outcome: _Outcome, found: Route | None, ticket: str) -> Answer:
         error = outcome.document["error"]
         headers["x-amzn-errortype"] = _AMAZON.get(outcome.status, "ValidationException")
         return answered(outcome.status, {"message": error["message"]}, headers)
+    if outcome.lines:
+        headers["content-type"] = "application/x-jsonl"
+        lines = b"".join(encode(line) + b"\n" for line in outcome.document)
+        return Answer(_DONE, headers, (lines,))
     if not outcome.streamed:
         return answered(outcome.status, outcome.document, headers)
     if amazon:
