@@ -6,6 +6,7 @@ and goes out as bytes; the one that came in where nothing in it changed.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from cacheplan.canonical import encode
 from cacheplan.marking import marked_request
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Breakpoint
@@ -50,15 +50,23 @@ def _part(raw: msgspec.Raw | None, old: Any, new: Any) -> bytes:
 
     Values are compared as JSON: the order of keys counts in a prompt.
     """
-    if raw is not None and (new is old or encode(new) == encode(old)):
+    if raw is not None and (new is old or _json(new) == _json(old)):
         return bytes(raw)
-    return encode(new)
+    return _json(new)
+
+
+def _json(part: Any) -> bytes:
+    """Write a value as JSON; half a surrogate pair, which no UTF-8 holds, is escaped."""
+    try:
+        return msgspec.json.encode(part)
+    except (UnicodeEncodeError, OverflowError):
+        return json.dumps(part).encode()
 
 
 def _list(raws: Sequence[msgspec.Raw], old: Sequence[Any], new: Sequence[Any]) -> bytes:
     """Return a list whose items may each be as they were."""
     written = [
-        _part(raws[at], old[at], item) if at < len(raws) else encode(item)
+        _part(raws[at], old[at], item) if at < len(raws) else _json(item)
         for at, item in enumerate(new)
     ]
     return b"[" + b",".join(written) + b"]"
@@ -66,14 +74,14 @@ def _list(raws: Sequence[msgspec.Raw], old: Sequence[Any], new: Sequence[Any]) -
 
 def _object(parts: Mapping[str, bytes]) -> bytes:
     """Return an object of values that are written already."""
-    return b"{" + b",".join(encode(key) + b":" + part for key, part in parts.items()) + b"}"
+    return b"{" + b",".join(_json(key) + b":" + part for key, part in parts.items()) + b"}"
 
 
 def moved(line: bytes, at: float) -> bytes:
     """Return a line whose call starts at another time, written as the old one was."""
     parts = {key: bytes(part) for key, part in members(line).items()}
     old = value(parts["at"])
-    parts["at"] = encode(_moment(old, at) if isinstance(old, str) else at)
+    parts["at"] = _json(_moment(old, at) if isinstance(old, str) else at)
     return _object(parts)
 
 
@@ -105,4 +113,4 @@ def _digests(line: bytes, tree: PrefixTree, call: Call, marks: Sequence[Breakpoi
     index = {node: at for at, node in enumerate(nodes)}
     found = [{"block": index[node], "ttl": str(lifetime)} for node, lifetime in marks]
     parts = {key: bytes(part) for key, part in members(line).items() if key != "automatic"}
-    return _object({**parts, "marks": encode(found)})
+    return _object({**parts, "marks": _json(found)})

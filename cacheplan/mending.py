@@ -32,6 +32,7 @@ from cacheplan.prices import Sheet
 from cacheplan.projection import Marker, Projection, project
 from cacheplan.records import Intake
 from cacheplan.subject import Remembering, Subject
+from cacheplan.tables import dollars, percent
 from cacheplan.terms import Terms
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Workload
@@ -81,6 +82,27 @@ class Mended:
             return None
         return before.input_cost - after.input_cost if before.rejected == after.rejected else None
 
+    def said(self) -> Iterator[str]:
+        """Say what was done, what is left, and what it is worth."""
+        for one in self.done:
+            how = "" if one.safe else " (changes what the model reads)"
+            yield f"{one.code} {one.rule}, calls: {one.calls}{how}: {one.what}"
+        if self.marked:
+            yield f"marks of the best plan, calls: {self.marked}"
+        if not self.done and not self.marked:
+            yield "nothing was edited"
+        yield from self.left
+        refused = self.before.rejected - self.after.rejected
+        if refused:
+            yield f"calls that were refused and are not now: {refused}"
+        elif self.saving is not None:
+            before, after = self.before.input_cost, self.after.input_cost
+            share = f", {percent(float(self.saving / before))} of it" if before else ""
+            yield (
+                f"prompts cost {dollars(after)} on these calls instead of {dollars(before)}:"
+                f" saves {dollars(self.saving)}{share}"
+            )
+
 
 class _Repair(NamedTuple):
     """A fix that can be written into lines."""
@@ -128,6 +150,8 @@ class Mending:
     #: Keeps lines so that they can be gone through again.
     store: Callable[[Iterator[bytes]], Lines] = list
     watch: Callable[[str], None] = lambda _: None
+    #: Lines that could not be read, and were left out.
+    skipped: int = field(init=False, default=0)
 
     def mend(self, lines: Lines) -> Mended:
         """Write fixes into lines until there is nothing to write."""
@@ -168,6 +192,7 @@ class Mending:
             try:
                 intake.add(line)
             except InputError:
+                self.skipped += 1
                 continue
             yield line
 

@@ -13,12 +13,17 @@ import click
 
 from cacheplan.errors import InputError
 
-__all__ = ["write_lines", "write_text"]
+__all__ = ["write_lines", "write_raw", "write_text"]
 
 
 def write_lines(output: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON Lines to a file, or to standard output (``-``)."""
     _write(output, (json.dumps(row) + "\n" for row in rows))
+
+
+def write_raw(output: str, rows: Iterable[bytes]) -> None:
+    """Write lines as they are to a file, or to standard output (``-``)."""
+    _write(output, (row.decode() + "\n" for row in rows))
 
 
 def write_text(output: str, text: str) -> None:
