@@ -15,6 +15,7 @@ from cacheplan.io.commands import (
     check,
     compare,
     explain,
+    fix,
     mark,
     plan,
     review,
@@ -28,6 +29,7 @@ __all__ = ["COMMANDS"]
 COMMANDS: Final[tuple[click.Command, ...]] = (
     review.review,
     review.demo,
+    fix.fix,
     plan.plan,
     compare.compare,
     simulate.simulate,
