@@ -103,7 +103,7 @@ class Habits:
         self._floors: dict[tuple[str, str], int | None] = {}
         #: By model: the bill as marked.
         self._bills: dict[str, Bill] = {}
-        self._places = Places(self.tree)
+        self._places = Places.of(self.tree)
         self._spots: dict[int, str] = {}
         self._serve()
         self._share()

@@ -69,6 +69,12 @@ class Places:
     the first blocks of a prompt are those of the prompt before it.
     """
 
+    @classmethod
+    def of(cls, tree: PrefixTree) -> Places:
+        """Return what everybody asks who looks at one tree."""
+        found: Places = tree.derived.setdefault(cls, cls(tree))
+        return found
+
     def __init__(self, tree: PrefixTree) -> None:
         self._tree = tree
         #: By node: the first blocks of its messages, shared between the nodes of a
@@ -130,13 +136,16 @@ class Places:
     def _grow(self) -> None:
         """Note the first blocks of prefixes that the tree has got since."""
         tree, openings = self._tree, self._openings
-        for node in range(len(openings), len(tree)):
-            above, block = tree.parent[node], tree.block[node]
+        messages = [
+            level is Level.MESSAGES and kind != SETTINGS
+            for level, kind in zip(tree.level, tree.kind, strict=True)
+        ]
+        first = len(openings)
+        for node, (above, block) in enumerate(
+            zip(tree.parent[first:], tree.block[first:], strict=True), first
+        ):
             opening = openings[above] if above >= 0 else ()
-            message = (
-                block >= 0 and tree.level[block] is Level.MESSAGES and tree.kind[block] != SETTINGS
-            )
-            if message and len(opening) <= FIRST_BLOCKS:
+            if len(opening) <= FIRST_BLOCKS and block >= 0 and messages[block]:
                 opening = (*opening, node)
             openings.append(opening)
 

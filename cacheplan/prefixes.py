@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cacheplan.prompt import Block, Level
 
@@ -80,6 +80,8 @@ class PrefixTree:
         self.turn = 0
         #: By scope: its root.
         self.roots: dict[Scope, int] = {}
+        #: What others worked out of it, under names of their own: it goes when the tree goes.
+        self.derived: dict[object, Any] = {}
         self._nodes: dict[int, int] = {}
         self._blocks: dict[tuple[bytes, int], int] = {}
 

@@ -128,7 +128,7 @@ class _Look:
         self._fixed: dict[int, _Uses] = {}
         #: By kind of calls and tail.
         self._turns: dict[tuple[LaneKey, str], _Uses] = {}
-        places, marker = Places(subject.tree), plan.marker(subject.tree)
+        places, marker = Places.of(subject.tree), plan.marker(subject.tree)
         ends: dict[int, Lifetime | None] = {}
         for call in subject.workload:
             marks = dict(marker(call))

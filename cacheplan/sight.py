@@ -95,7 +95,7 @@ class Viewer:
         self._tree = tree
         self._sheet = sheet
         self._assume = assume
-        self._places = Places(tree)
+        self._places = Places.of(tree)
         self._terms: dict[int, tuple[Rate | None, Terms]] = {}
         self._latest: Sight | None = None
         #: Stored prefixes that no call has had yet have numbers below -1: by key, and the

@@ -41,29 +41,30 @@ _HOUR = Lifetime.ONE_HOUR
 _SECONDS = {lifetime: float(lifetime.seconds) for lifetime in Lifetime}
 
 
-def positions(
-    tree: PrefixTree, assume: Assumptions, known: list[int] | None = None, *, collapse: bool
-) -> list[int]:
+def positions(tree: PrefixTree, assume: Assumptions, *, collapse: bool) -> list[int]:
     """Number every node by its position on its path; the lookback counts in these.
 
-    ``known`` are the numbers of an earlier, smaller state of the same tree.
+    Everybody who asks the same of one tree is given the same list.
     """
-    numbers = [] if known is None else known
-    parent, block, kind, level = tree.parent, tree.block, tree.kind, tree.level
-    for node in range(len(numbers), len(tree)):
-        above, last = parent[node], block[node]
+    riding = not assume.thinking_positions
+    apart = 0 if assume.lookback_crosses_levels else _APART
+    numbers: list[int] = tree.derived.setdefault((positions, collapse, riding, apart), [])
+    if len(numbers) == len(tree):
+        return numbers
+    block, kind, level = tree.block, tree.kind, tree.level
+    steps = [not (word == SETTINGS or (riding and word in _THINKING)) for word in kind]
+    runs = [collapse and word in _RUNS for word in kind]
+    first = len(numbers)
+    for above, last in zip(tree.parent[first:], block[first:], strict=True):
         if above < 0:
             numbers.append(-_APART)
             continue
         number = max(numbers[above], 0)
         before = block[above]
-        word = kind[last]
-        joins = collapse and word in _RUNS and before >= 0 and kind[before] == word
-        rides = word in _THINKING and not assume.thinking_positions
-        if not (joins or rides or word == SETTINGS):
+        if steps[last] and not (runs[last] and before >= 0 and kind[before] == kind[last]):
             number += 1
-        if before >= 0 and level[before] is not level[last] and not assume.lookback_crosses_levels:
-            number += _APART
+        if apart and before >= 0 and level[before] is not level[last]:
+            number += apart
         numbers.append(number)
     return numbers
 
@@ -133,6 +134,8 @@ class SimulatedCache:
         #: By node: tokens of the prefix as they are billed.
         self._tokens = tree.tokens
         self._misplaced = bytearray()
+        #: How much of the tree there is room for.
+        self._grown = 0
         self._flat: list[int] = []
         self._runs: list[int] = []
         #: By entry: readable from, dead from, and the lifetime it restores.
@@ -160,7 +163,7 @@ class SimulatedCache:
         each round is served in turn, with the service's own 5-minute breakpoint on the
         newest answer, and the sum is charged.
         """
-        if len(self._flat) < len(self.tree):
+        if self._grown < len(self.tree):
             self._grow()
         if breakpoints and breakpoints is call.marks and call.refused is not None:
             raise RejectedError(call.refused)
@@ -397,19 +400,20 @@ class SimulatedCache:
 
     def _grow(self) -> None:
         """Make room for prefixes the tree has got since."""
-        positions(self.tree, self.assume, self._flat, collapse=False)
-        positions(self.tree, self.assume, self._runs, collapse=True)
+        self._grown = len(self.tree)
+        self._flat = positions(self.tree, self.assume, collapse=False)
+        self._runs = positions(self.tree, self.assume, collapse=True)
         if self.assume.thinking_check != "ignore":
             self._misplaced = misplaced(self.tree)
             self._tokens = lengths(self.tree, self.assume)
-        more = len(self._flat) * self._width - len(self._dead)
+        more = self._grown * self._width - len(self._dead)
         self._ready.extend([0.0] * more)
         self._dead.extend([_NEVER] * more)
         self._lives.extend([0.0] * more)
 
     def check(self) -> None:
         """Assert what always holds; called after each step of stress tests."""
-        assert len(self._flat) == len(self._runs) <= len(self.tree), "one position a node"
+        assert self._grown <= len(self._flat) == len(self._runs), "one position a node"
         for entry, dead in enumerate(self._dead):
             node = entry // self._width
             if dead == _NEVER:
@@ -417,6 +421,6 @@ class SimulatedCache:
             assert not self.tree.unmarkable[node], "an entry stands only where a mark may"
             assert self._lives[entry] in _SECONDS.values(), "an entry has one of two lifetimes"
             assert self._tokens[node] >= min(self._floors.values()), "no entry is too short"
-        for node, above in enumerate(self.tree.parent[: len(self._flat)]):
+        for node, above in enumerate(self.tree.parent[: self._grown]):
             if above >= 0:
                 assert self._runs[node] <= self._flat[node], "collapsing brings nothing nearer"

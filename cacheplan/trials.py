@@ -81,7 +81,7 @@ class Trials:
 
     def _prepared(self) -> Iterator[Trial]:
         """Work out once what every trial needs of each call."""
-        tree, places = self._workload.tree, Places(self._workload.tree)
+        tree, places = self._workload.tree, Places.of(self._workload.tree)
         tips: set[int] = set()
         for call in self._workload:
             tip = tree.markable(call.tip)
