@@ -4,7 +4,8 @@
     ├── InputError        the caller's data or words: names the place (exit code 2)
     │   └── UnsupportedError  well formed, but nothing here can read it
     ├── UnknownFactError  the answer needs a price or minimum nobody states (exit code 3)
-    └── RejectedError     the service would refuse this call, in its own words
+    ├── RejectedError     the service would refuse this call, in its own words
+    └── LedgerError       the ledger cannot be written; no call waits for that
 
 An ``InputError`` is raised where the fault is seen and grows its path as it rises:
 the place deep inside knows ``ttl``, each caller on the way adds the step it took, and
@@ -18,6 +19,7 @@ from typing import Self
 __all__ = [
     "CacheplanError",
     "InputError",
+    "LedgerError",
     "RejectedError",
     "UnknownFactError",
     "UnsupportedError",
@@ -95,3 +97,7 @@ class UnknownFactError(CacheplanError):
 
 class RejectedError(CacheplanError):
     """The service answers this call with a 400; the message is the service's own."""
+
+
+class LedgerError(CacheplanError):
+    """The ledger cannot be written just now; what was to be written waits in memory."""

@@ -25,6 +25,8 @@ __all__ = ["Source", "lines", "opened", "read"]
 
 Source = str | PathLike[str]
 
+#: How every file of SQLite's begins.
+LEDGER = b"SQLite format 3\x00"
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 #: Bytes read at once: lines of a log have a hundred kilobytes, and put together from
 #: pieces of the usual eight they take three times as long.
@@ -81,8 +83,16 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
 
 
 def lines(source: Source) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of one file that are not blank, numbered from 1."""
+    """Yield the lines of one file that are not blank, numbered from 1.
+
+    A ledger has no lines; its calls are told in the digest form, one a line.
+    """
     with opened(source) as stream:
+        if stream.peek(len(LEDGER))[: len(LEDGER)] == LEDGER:  # type: ignore[attr-defined]
+            from cacheplan.io import recall
+
+            yield from enumerate(recall.lines(source), 1)
+            return
         for number, raw in enumerate(stream, 1):
             line = raw.strip()
             if number == 1 and line.startswith(_BOM):

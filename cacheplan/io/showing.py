@@ -22,12 +22,14 @@ from cacheplan.projection import Served, unmeasured
 from cacheplan.tables import aligned, count
 
 if TYPE_CHECKING:
+    from cacheplan.books import Books
     from cacheplan.explanation import Explanation
     from cacheplan.finding import Finding
     from cacheplan.report import Review
 
 __all__ = [
     "REPORTS",
+    "books",
     "calls",
     "comparison",
     "explanation",
@@ -41,6 +43,14 @@ __all__ = [
 
 def _json(found: Any) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
+
+
+def books(found: Books, form: str) -> None:
+    """Print what a ledger adds up to."""
+    if form == "json":
+        _json(found.to_json())
+    else:
+        click.echo(str(found))
 
 
 def comparison(found: Comparison, form: str) -> None:

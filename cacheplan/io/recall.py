@@ -1,0 +1,228 @@
+"""What a ledger remembers: its calls as entries, and as a workload like any other.
+
+The prompts are known by keyed digests and lengths alone, as in the digest form; a call
+whose prompt could not be told is booked and left out of the workload.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cacheplan.anonymous import anonymous
+from cacheplan.assumptions import Assumptions
+from cacheplan.books import Books, balance
+from cacheplan.collapses import collapses
+from cacheplan.entries import Entry, Marked
+from cacheplan.envelopes import Envelope, scope_of
+from cacheplan.errors import InputError
+from cacheplan.io.ledger import opened
+from cacheplan.prefixes import PrefixTree
+from cacheplan.prices import Sheet, Tariff
+from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
+from cacheplan.usage import Usage
+from cacheplan.workload import Call, Workload
+
+__all__ = ["Recalled", "books", "lines", "recall", "told"]
+
+
+class Recalled(NamedTuple):
+    """A ledger, read."""
+
+    #: Every call, in time order; digests are keyed, and prompts are not told again.
+    entries: list[Entry]
+    #: The calls whose prompts are known; a call's number is its place among the entries.
+    workload: Workload
+
+
+def recall(path: str | PathLike[str]) -> Recalled:
+    """Read a ledger, as it stands at this moment."""
+    with _reading(path) as connection:
+        prompts = _Prompts(connection)
+        entries: list[Entry] = []
+        calls: list[Call] = []
+        for row in connection.execute("SELECT * FROM calls ORDER BY at, id"):
+            entry = _entry(row)
+            if row["tip"] is not None:
+                calls.append(prompts.call(row["tip"], entry, len(entries)))
+            entries.append(entry)
+    if not entries:
+        raise InputError("no calls in it").at(str(path))
+    prompts.tree.measure()
+    return Recalled(entries, Workload(tree=prompts.tree, calls=calls, tokens_from="usage"))
+
+
+def told(entries: Sequence[Entry]) -> dict[int, str]:
+    """Return the API's own word for what broke a prefix, by number of the entry."""
+    found = {}
+    for number, entry in enumerate(entries):
+        reason = entry.diagnostics.get("cache_miss_reason")
+        word = reason.get("type") if isinstance(reason, Mapping) else reason
+        if isinstance(word, str) and word.endswith("_changed"):
+            found[number] = word
+    return found
+
+
+def books(path: str | PathLike[str], sheet: Sheet, by: str) -> Books:
+    """Read a ledger and add it up."""
+    entries, workload = recall(path)
+    return balance(entries, collapses(workload, sheet, told(entries)), sheet, by)
+
+
+def lines(path: str | PathLike[str]) -> Iterator[bytes]:
+    """Yield the calls of a ledger in the digest form."""
+    for line in anonymous(recall(path).workload, b""):
+        yield json.dumps(line).encode()
+
+
+@contextmanager
+def _reading(path: str | PathLike[str]) -> Iterator[sqlite3.Connection]:
+    """Open a ledger for one look at it; whoever writes meanwhile is not held up."""
+    try:
+        with closing(opened(Path(path))) as connection:
+            connection.row_factory = sqlite3.Row
+            connection.execute("BEGIN")
+            yield connection
+    except sqlite3.Error as error:
+        raise InputError(str(error)).at(str(path)) from error
+
+
+class _Prefix(NamedTuple):
+    """One row of the table of prefixes."""
+
+    key: bytes
+    parent: int | None
+    digest: bytes
+    tokens: int
+    level: int
+    kind: str
+    role: str
+    refuses: str
+
+
+class _Prompts:
+    """Hangs the prefixes of a ledger into a tree, as calls ask for them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.tree = PrefixTree()
+        rows = connection.execute(
+            "SELECT id, key, parent, digest, tokens, level, kind, role, refuses FROM prefixes"
+        )
+        self._rows = {row[0]: _Prefix(*row[1:]) for row in rows}
+        #: By number and by key in the ledger: the node.
+        self._nodes: dict[int, int] = {}
+        self._keys: dict[bytes, int] = {}
+        self._assume = Assumptions()
+
+    def call(self, number: int, entry: Entry, at: int) -> Call:
+        """Return a call with its prompt and its marks."""
+        tip = self._tip(number, entry)
+        return Call(
+            at=entry.at,
+            tip=tip,
+            tariff=_tariff(entry),
+            marks=tuple(sorted(self._marks(entry))),
+            automatic=next((one.lifetime for one in entry.marked if one.automatic), None),
+            first_token_after=1.0 if entry.first_token_after is None else entry.first_token_after,
+            output=entry.usage.output if entry.usage else 0,
+            failed=entry.error is not None,
+            recorded=entry.usage,
+            number=at,
+            session=entry.session,
+            label=entry.label,
+            workspace=entry.workspace,
+        )
+
+    def _marks(self, entry: Entry) -> Iterator[Breakpoint]:
+        """Yield the prefixes that were marked, as far as they are known."""
+        for mark in entry.marked:
+            node = self._keys.get(mark.key)
+            if node is not None:
+                yield Breakpoint(node, mark.lifetime)
+
+    def _tip(self, number: int, entry: Entry) -> int:
+        """Return a whole prompt; what is new of it is hung up."""
+        pending = []
+        at: int | None = number
+        while at is not None and at not in self._nodes:
+            pending.append(at)
+            at = self._rows[at].parent
+        node = self._root(entry) if at is None else self._nodes[at]
+        for below in reversed(pending):
+            row = self._rows[below]
+            node = self.tree.child(node, self._block(row))
+            self._nodes[below] = self._keys[row.key] = node
+        return node
+
+    def _block(self, row: _Prefix) -> int:
+        """Number one block."""
+        block = Block(
+            level=Level(row.level),
+            kind=row.kind,
+            role=row.role,
+            digest=row.digest,
+            tokens=row.tokens,
+            refuses=row.refuses,
+        )
+        return self.tree.intern(block, row.tokens)
+
+    def _root(self, entry: Entry) -> int:
+        """Return where the prompts of calls begin that can share with this one."""
+        around = Envelope(entry.platform, entry.surface, entry.workspace or "", entry.at)
+        return self.tree.root(scope_of(entry.model, around, self._assume))
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    """Read one call."""
+    return Entry(
+        at=row["at"],
+        model=row["model"],
+        label=row["label"],
+        session=_hex(row["session"]),
+        workspace=_hex(row["workspace"]),
+        platform=row["platform"],
+        surface=row["surface"],
+        speed=row["speed"],
+        geo=row["geo"],
+        marked=tuple(_marked(mark) for mark in json.loads(row["marks"])),
+        applied=bool(row["applied"]),
+        predicted=_usage(row["predicted"]),
+        usage=_usage(row["usage"]),
+        first_token_after=row["first_token_after"],
+        duration=row["duration"],
+        error=row["error"],
+        status=row["status"],
+        request_id=_hex(row["request"]),
+        message_id=_hex(row["message"]),
+        previous_message_id=_hex(row["previous"]),
+        diagnostics=json.loads(row["diagnostics"]) or {},
+        retries=row["retries"],
+    )
+
+
+def _marked(found: list[Any]) -> Marked:
+    key, tokens, lifetime, rule, automatic = found
+    return Marked(
+        key=bytes.fromhex(key),
+        tokens=tokens,
+        lifetime=Lifetime(lifetime),
+        rule=rule,
+        automatic=automatic,
+    )
+
+
+def _usage(numbers: str | None) -> Usage | None:
+    return None if numbers is None else Usage(*json.loads(numbers))
+
+
+def _hex(digest: bytes | None) -> str | None:
+    return None if digest is None else digest.hex()
+
+
+def _tariff(entry: Entry) -> Tariff:
+    return Tariff(entry.model, entry.platform, entry.surface, entry.speed, entry.geo)

@@ -1,0 +1,155 @@
+"""What a ledger remembers, and how the command line shows it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from entered import entry
+from small import digest_line, workload
+
+from cacheplan.entries import Entry
+from cacheplan.errors import InputError
+from cacheplan.io.cli import main
+from cacheplan.io.ledger import Ledger
+from cacheplan.io.recall import books, recall, told
+from cacheplan.prices import Sheet
+from cacheplan.usage import Usage
+
+
+def ledger(*words: str) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, ["ledger", *words], prog_name="cacheplan")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a ledger of a conversation that lost what it had kept."""
+    blocks = [("rules", 5_000, "system"), ("a", 20, "messages"), ("b", 20, "messages")]
+    lines: list[dict[str, Any]] = [
+        digest_line(
+            blocks[: 2 + at], at=at, label="jobs", session="s", model="claude-opus-4-8",
+            marks=[{"block": 1, "ttl": "5m"}], response={"usage": used},
+        )
+        for at, used in enumerate(
+            [
+                {"input_tokens": 0, "output_tokens": 9, "cache_creation_input_tokens": 5_020},
+                {"input_tokens": 5_040, "output_tokens": 9, "cache_read_input_tokens": 0},
+            ]
+        )
+    ]  # fmt: skip
+    calls = workload(lines)
+    made, known = tmp_path / "calls.db", set[int]()
+    reason = {"cache_miss_reason": {"type": "tools_changed", "cache_missed_input_tokens": 5_020}}
+    with Ledger(made) as into:
+        for call, diagnostics in zip(calls, ({}, reason), strict=True):
+            into.record(entry(calls, call, known, diagnostics=diagnostics))
+    return made
+
+
+def test_told() -> None:
+    """The API's word for what changed counts; that it cannot say, or not yet, does not."""
+    reasons: list[Any] = [
+        {"type": "system_changed", "cache_missed_input_tokens": 9},
+        {"type": "unavailable"},
+        {"type": "previous_message_not_found"},
+        None,
+    ]
+    entries = [
+        Entry(at=0, model="m", diagnostics={"cache_miss_reason": reason}) for reason in reasons
+    ]
+    assert told([*entries, Entry(at=0, model="m")]) == {0: "system_changed"}
+
+
+def test_books(path: Path) -> None:
+    """Cost, hit rate and collapses come from the same file."""
+    found = books(path, Sheet.default(), "label")
+    assert found.total.usage == Usage(uncached=5_040, write_5m=5_020, output=18)
+    assert [(one.cause, one.told) for one in found.collapses] == [("tools_changed", True)]
+
+
+def test_text(path: Path) -> None:
+    """The command says what was billed for each feature, and what collapsed."""
+    done = ledger(str(path))
+    assert done.exit_code == 0
+    assert "jobs" in done.stdout
+    assert "tools_changed" in done.stdout
+
+
+def test_json(path: Path) -> None:
+    """The same as JSON."""
+    done = ledger(str(path), "--by", "day", "--format", "json")
+    found = json.loads(done.stdout)
+    assert found["by"] == "day"
+    assert found["total"]["calls"] == 2
+    assert found["collapses"][0] | {"at": 0} == {
+        "at": 0,
+        "label": "jobs",
+        "model": "claude-opus-4-8",
+        "established": 5_020,
+        "read": 0,
+        "cause": "tools_changed",
+        "from": "api",
+    }
+
+
+def test_unknown_price(tmp_path: Path) -> None:
+    """A model without a price is added up in tokens, and the exit code says that money is not."""
+    path = tmp_path / "calls.db"
+    with Ledger(path) as into:
+        into.record(Entry(at=0, model="claude-unheard", usage=Usage(read=7)))
+    done = ledger(str(path))
+    assert done.exit_code == 3
+    assert "unknown" in done.stdout
+    assert "claude-unheard" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        (None, "unable to open database file"),
+        (b"", "not a ledger"),
+        (b"no database at all" * 100, "file is not a database"),
+    ],
+)
+def test_bad_files(tmp_path: Path, contents: bytes | None, words: str) -> None:
+    """What is no ledger is said in a line that names the file."""
+    path = tmp_path / "calls.db"
+    if contents is not None:
+        path.write_bytes(contents)
+    done = ledger(str(path))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"cacheplan: {path}: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_nothing_in_it(tmp_path: Path) -> None:
+    """A ledger without a call says nothing about money."""
+    path = tmp_path / "calls.db"
+    connection = sqlite3.connect(path)
+    connection.close()
+    with Ledger(path) as into:
+        into._open()
+    with pytest.raises(InputError, match="no calls in it"):
+        recall(path)
+
+
+def test_while_it_is_written(path: Path) -> None:
+    """Reading waits for nobody, and nobody waits for it."""
+    with Ledger(path) as into:
+        into.record(Entry(at=9, model="claude-opus-4-8", usage=Usage(read=7)))
+        assert len(recall(path).entries) == 3
+        into.record(Entry(at=10, model="claude-opus-4-8", usage=Usage(read=7)))
+        assert len(recall(path).entries) == 4
+
+
+@pytest.mark.parametrize("command", ["review", "compare", "plan", "simulate --policy automatic"])
+def test_a_workload(path: Path, command: str) -> None:
+    """Every command that takes a workload takes a ledger."""
+    done = CliRunner().invoke(main, [*command.split(), str(path), "--quiet"])
+    assert done.exit_code == 0, done.stderr
