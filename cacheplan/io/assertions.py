@@ -221,7 +221,19 @@ def _reviewed(calls: Calls, agreed: Agreed, counter: TokenCounter | None) -> Seq
 
 
 def _said(finding: Finding, *, show_text: bool) -> str:
-    """Say a finding as a review does."""
-    from cacheplan import screen
+    """Say a finding: which, where, what, two calls to look at, and what to do."""
+    from cacheplan.wording import a_day, called, lane_of, redacted
 
-    return screen.finding(finding, show=show_text)
+    place = "" if finding.place is None else f" at {finding.place}"
+    lane = lane_of(finding)
+    lines = [
+        f"{finding.severity} {finding.code} {finding.rule}{place}"
+        + (f" of {lane}" if lane else ""),
+        f"  {finding.message}{a_day(finding.saving_per_day, '; mending it saves ')}",
+    ]
+    for one in finding.examples:
+        text = redacted(one, show=show_text)
+        lines.append(f"    {called(one)}: {text}" if text else f"    {called(one)}")
+    if finding.fix is not None:
+        lines.append(f"  → {finding.fix.what}")
+    return "\n".join(lines)
