@@ -96,6 +96,8 @@ class Habits:
         self.refused: dict[int, str] = {}
         self.writes: list[Write] = []
         self.met: dict[int, Met] = {}
+        #: By number of a call that was gone on from without its end: the blocks left out.
+        self.left: dict[int, int] = {}
         #: By lane: the place, other than the tail, on which most shared tokens hang.
         self.shared: dict[LaneKey, str] = {}
         self._entries: dict[int, Write] = {}
@@ -222,17 +224,35 @@ class Habits:
 
     def _meet(self, call: Call, hit: int) -> None:
         """Note where a call parts from earlier ones, and which entries it could not use."""
-        tree, new = self.tree, True
+        tree, new, after = self.tree, True, -1
         for node in tree.upward(call.tip):
             if new and node in self._passed:
                 new = False
                 self.met[call.number] = self._parted(call, node, hit)
+                self._leave(call, node, after)
+            after = node
             if new or node == self.met[call.number].node:
                 self._passed[node] = call
             if node <= hit:
                 break
             if node in self._entries:
                 self._miss(call, self._entries[node])
+
+    def _leave(self, call: Call, node: int, after: int) -> None:
+        """Note if a call goes on from an earlier one with an answer, but without its end.
+
+        Reminders and empty anchors put behind the newest message are left out so.
+        """
+        tree, earlier = self.tree, self._passed[node]
+        if after < 0 or tree.role[tree.block[after]] != "assistant":
+            return
+        left = 0
+        for end in tree.upward(earlier.tip):
+            if end == node or tree.role[tree.block[end]] == "assistant":
+                break
+            left += 1
+        if left and end == node and kind_of(earlier) == kind_of(call):
+            self.left[earlier.number] = left
 
     def _parted(self, call: Call, node: int, hit: int) -> Met:
         """Say what of the shared part no mark of the earlier call covered."""
@@ -330,6 +350,8 @@ class Habits:
     def _fate_of_tail(self, write: Write) -> Fate:
         """Tell a tail that nobody can go on from, one that could move, and the last of many."""
         call = write.call
+        if call.number in self.left:
+            return "changing"
         if self.goes_on(call):
             return "unread"
         node = self.node_at(call, self.shared.get(kind_of(call), ""))

@@ -1,7 +1,8 @@
 """A mark stands on content that differs in every call.
 
 What: what a mark covers is another text in every call, so that what it writes can never
-be read.
+be read: a question, or a reminder that stands behind the newest message and is left out as
+soon as there is a newer one.
 
 Why: a write costs 1.25 times the price of input (2 times for an hour). Without the mark it
 would cost the price; with the mark on what is shared, a tenth of it. The calls that fail
@@ -40,6 +41,7 @@ were served as they were marked, and no write at this place was read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
@@ -106,4 +108,25 @@ def _remedies(
             return with_mark(drop(call), known.node_at(call, shared), max(call.marks).lifetime)
 
         remedies[f"move the mark to the end of {shared}"] = only(calls, moved)
+    left = Counter(
+        known.left[call.number] for call in calls if "tail" in spots and call.number in known.left
+    )
+    if left:
+        ((blocks, _),) = left.most_common(1)
+        what = "one block" if blocks == 1 else f"{blocks} blocks"
+        remedies[f"move the mark {what} towards the front"] = only(
+            calls, _back(known, drop, blocks)
+        )
     return remedies
+
+
+def _back(known: Habits, drop: Remark, blocks: int) -> Remark:
+    """Return marks of which the last one stands so many blocks before the end."""
+
+    def back(call: Call) -> Sequence[Breakpoint]:
+        node = call.tip
+        for _ in range(blocks):
+            node = known.tree.parent[node]
+        return with_mark(drop(call), known.tree.markable(node), max(call.marks).lifetime)
+
+    return back

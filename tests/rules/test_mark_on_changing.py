@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from marked_talk import LONG, agent, codes, found, one_shots, saves, system
+import pytest
+from marked_talk import LONG, agent, codes, found, marked, one_shots, saves, system
 
 
 def dated(number: int, ttl: str | None = None) -> list[dict[str, Any]]:
@@ -51,3 +53,29 @@ def test_a_question_that_the_next_turn_repeats_passes() -> None:
 def test_two_calls_are_no_habit() -> None:
     """Two that differ may do so by chance."""
     assert codes(dated(2)) == []
+
+
+@pytest.mark.parametrize("reminders", [1, 2])
+def test_an_end_that_is_left_out_later_is_found(reminders: int) -> None:
+    """What stands behind the newest message only once takes the mark away from what stays."""
+    lines = json.loads(json.dumps(agent(6, head=system(), tail=None)))
+    for line in lines:
+        newest = line["request"]["messages"][-1]
+        said = [{"type": "text", "text": f"reminder {at}"} for at in range(reminders)]
+        newest["content"] = [*newest["content"], *said[:-1], marked(said[-1])]
+    (finding,) = found(lines)
+    assert (finding.code, finding.calls) == ("CP101", 6)
+    assert str(finding.place) == f"messages[0].content[{reminders}]"
+    assert finding.fix is not None
+    what = "one block" if reminders == 1 else "2 blocks"
+    assert finding.fix.what == f"move the mark {what} towards the front"
+    assert saves(lines) > 0
+
+
+def test_a_reminder_behind_the_mark_passes() -> None:
+    """What is left out later may stand behind the mark."""
+    lines = json.loads(json.dumps(agent(6, head=system())))
+    for line in lines:
+        newest = line["request"]["messages"][-1]
+        newest["content"] = [*newest["content"], {"type": "text", "text": "reminder"}]
+    assert codes(lines) == []
