@@ -354,6 +354,8 @@ class Habits:
             return "changing"
         if self.goes_on(call):
             return "unread"
+        if self.kind(call) in self._cut:
+            return "changing"
         node = self.node_at(call, self.shared.get(kind_of(call), ""))
         floor = self.floor(call)
         marked = any(mark.node <= node for mark in call.marks)
@@ -383,6 +385,11 @@ class Habits:
         talks: set[object] = {self.kind(call) for call in continues}
         small = {kind_of(call) for call in workload if calls[self.kind(call)] < ENOUGH}
         return talks | ({kind_of(call) for call in continues} & small)
+
+    @cached_property
+    def _cut(self) -> set[object]:
+        """Return the kinds in which calls go on from each other without their ends."""
+        return {self.kind(call) for call in self.subject.workload if call.number in self.left}
 
     @cached_property
     def _through(self) -> list[int]:
