@@ -50,6 +50,11 @@ class _Batch:
     results: list[dict[str, Any]] = field(default_factory=list)
     count: int = 0
 
+    @property
+    def ends(self) -> float:
+        """When it ends at the latest."""
+        return min(self.due, self.created + _EXPIRES)
+
 
 class Batches:
     """Every batch, by the order of creation."""
@@ -83,8 +88,8 @@ class Batches:
 
     def settle(self, at: float) -> None:
         """Process what is due."""
-        due = [one for one in self._batches.values() if one.ended is None and one.due <= at]
-        for batch in sorted(due, key=lambda one: one.due):
+        due = [one for one in self._batches.values() if one.ended is None and one.ends <= at]
+        for batch in sorted(due, key=lambda one: one.ends):
             self._process(batch)
 
     def finish(self, at: float) -> None:
@@ -95,10 +100,9 @@ class Batches:
 
     def _process(self, batch: _Batch) -> None:
         """Answer every request of a batch, or none where it came to its end otherwise."""
-        expires = batch.created + _EXPIRES
-        batch.ended = min(batch.due, expires)
+        batch.ended = batch.ends
         otherwise = "canceled" if batch.cancelled is not None else ""
-        otherwise = otherwise or ("expired" if batch.due > expires else "")
+        otherwise = otherwise or ("expired" if batch.due > batch.ends else "")
         envelope = batch.envelope._replace(at=batch.ended)
         for request in batch.requests:
             result = {"type": otherwise} if otherwise else self._answer(request, envelope)
