@@ -47,6 +47,14 @@ PATTERNS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
             r"|October|November|December)(?: \d\d?)?,? \d{4})\b"
         ),
     ),
+    (
+        "git status",
+        re.compile(
+            r"\b(?:On branch|HEAD detached at|[Cc]urrent branch:|[Gg]it branch:|Branch:) ?\S+"
+            r"|^ ?(?:[MADRCTU]{1,2}|\?\?) {1,2}[\w./-]+$",
+            re.MULTILINE,
+        ),
+    ),
     ("time", re.compile(r"\b\d\d?:\d\d(?::\d\d)?(?: ?[AaPp]\.?[Mm]\.?)?\b")),
     ("URL", re.compile(r"\bhttps?://[^\s\"'<>]+")),
     ("session or request id", re.compile(r"\b[a-z]{2,12}_[0-9A-Za-z]{12,}\b")),
