@@ -25,7 +25,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 from cacheplan.errors import InputError
 from cacheplan.prompt import Level, Place
 
-__all__ = ["Pick", "Pin", "Precedence", "named_by", "pins_from", "precedences"]
+__all__ = ["Pick", "Pin", "Precedence", "kept_last", "named_by", "pins_from", "precedences"]
 
 Word = Literal["first", "last", "before", "after"]
 _WORDS: Final[tuple[Word, ...]] = get_args(Word)
@@ -157,6 +157,18 @@ def named_by(pins: Iterable[Pin], place: Place, body: Mapping[str, Any] | None) 
         for pin in pins
         if any(pick is not None and pick.picks(place, body) for pick in (pin.what, pin.other))
     )
+
+
+def kept_last(pins: Iterable[Pin], blocks: Sequence[tuple[Level, Mapping[str, Any] | None]]) -> int:
+    """Return how many blocks at the end of a head are pinned last of their level."""
+    picks = [pin.what for pin in pins if pin.word == "last"]
+    seen: dict[Level, int] = {}
+    last = 0
+    for level, body in blocks:
+        index = seen[level] = seen.get(level, -1) + 1
+        place = Place(level=level, index=index)
+        last = last + 1 if any(pick.picks(place, body) for pick in picks) else 0
+    return last
 
 
 def _picked(pick: Pick, blocks: Sequence[tuple[Place, Mapping[str, Any] | None]]) -> list[int]:

@@ -15,6 +15,7 @@ from cacheplan.choosing import choose
 from cacheplan.edits import edited
 from cacheplan.finding import Finding
 from cacheplan.linter import lint
+from cacheplan.pins import pins_from
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
 from cacheplan.records import Intake
@@ -26,21 +27,26 @@ __all__ = ["LONG", "agent", "findings", "healthy", "same_as_simulated", "subject
 LONG = "Be exact and kind. " * 300
 
 
-def subject(lines: Iterable[dict[str, Any]], assume: Assumptions | None = None) -> Subject:
+def subject(
+    lines: Iterable[dict[str, Any]], assume: Assumptions | None = None, pins: Iterable[str] = ()
+) -> Subject:
     """Read lines as a review does, with every block's text kept."""
     counter = Remembering(Characters())
     intake = Intake(counter, assume)
     for line in lines:
         intake.add(json.dumps(line).encode())
     read = replace(intake.workload(), texts=counter.bodies)
-    return Subject(read, Sheet.default(), counter.bodies)
+    return Subject(read, Sheet.default(), counter.bodies, pins_from(pins))
 
 
 def findings(
-    rule: ModuleType, lines: Iterable[dict[str, Any]], assume: Assumptions | None = None
+    rule: ModuleType,
+    lines: Iterable[dict[str, Any]],
+    assume: Assumptions | None = None,
+    pins: Iterable[str] = (),
 ) -> Sequence[Finding]:
     """Return what one rule finds, priced."""
-    return lint(subject(lines, assume), [rule]).findings
+    return lint(subject(lines, assume, pins), [rule]).findings
 
 
 def same_as_simulated(

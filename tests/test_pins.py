@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheplan.errors import InputError
-from cacheplan.pins import named_by, pins_from, precedences
+from cacheplan.pins import kept_last, named_by, pins_from, precedences
 from cacheplan.prompt import Level, Place
 
 CLERK = {"type": "text", "text": "You are a clerk. Be kind."}
@@ -128,3 +128,10 @@ class TestPicking:
         assert [len(named_by(pins, *block)) for block in SYSTEM] == [1, 1, 1]
         assert named_by(pins, *SYSTEM[2]) == pins[1:]
         assert not named_by(pins, *TOOLS[0])
+
+    def test_kept_last(self) -> None:
+        """Blocks at the end that are pinned last are counted, by level."""
+        levels = [(place.level, body) for place, body in [*TOOLS, *SYSTEM]]
+        assert kept_last(pins_from(["system[2] last", '"Today" last']), levels) == 2
+        assert kept_last(pins_from(["tools[1] last", "system[1] last"]), levels) == 0
+        assert kept_last(pins_from(["tools[1] last"]), levels[:2]) == 1

@@ -42,9 +42,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from cacheplan.arrangement import Part, arranged
 from cacheplan.edits import Edit, Heads, Unit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import kind_of
+from cacheplan.pins import precedences
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -75,7 +77,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             sets.setdefault(key, {}).setdefault(order, []).append(call)
     for (_, tools), orders in sets.items():
         if len(orders) > 1:
-            yield _finding(frozenset(tools), orders, names)
+            yield _finding(subject, tools, orders, names)
 
 
 def _order(subject: Subject, call: Call, names: dict[bytes, str]) -> _Order:
@@ -89,13 +91,18 @@ def _order(subject: Subject, call: Call, names: dict[bytes, str]) -> _Order:
 
 
 def _finding(
-    tools: frozenset[str], orders: Mapping[_Order, Sequence[Call]], names: Mapping[bytes, str]
+    subject: Subject,
+    tools: _Order,
+    orders: Mapping[_Order, Sequence[Call]],
+    names: Mapping[bytes, str],
 ) -> Finding:
     """Say where the orders part, and how often each comes."""
     first, second, *_ = orders
     at = next(at for at, (a, b) in enumerate(zip(first, second, strict=True)) if a != b)
     calls = [call for users in orders.values() for call in users]
     kinds = [kind_of(call) for call in calls]
+    best = _pinned(subject, tools, first)
+    far = "" if best == tools else ", as far as the pins allow"
     return Finding(
         rule="tools-reordered",
         code=CODE,
@@ -103,7 +110,7 @@ def _finding(
         place=Place(level=Level.TOOLS, index=at),
         lane=max(dict.fromkeys(kinds), key=kinds.count),
         lanes=tuple(dict.fromkeys(kinds)),
-        about=" ".join(sorted(tools)),
+        about=" ".join(tools),
         calls=len(calls),
         message=(
             f"the same {len(tools)} tools stand in {len(orders)} orders in {len(calls)} calls,"
@@ -115,20 +122,32 @@ def _finding(
         ),
         fix=Fix(
             safe=False,
-            what="sort the tools by name; the model reads them in that order in every call",
-            edit=Edit(head=_sorter(tools, names)),
+            what=(f"sort the tools by name{far}; the model reads them in that order in every call"),
+            edit=Edit(head=_sorter(best, names)),
         ),
     )
 
 
-def _sorter(tools: frozenset[str], names: Mapping[bytes, str]) -> Heads:
-    """Return what sorts these tools, where a head has exactly these."""
+def _pinned(subject: Subject, tools: _Order, first: _Order) -> _Order:
+    """Return tools sorted by name in the order that pins allow; ``tools`` are so already.
+
+    A place means the tool that stands there in the first call. The same tools in every call
+    stay, whichever comes first.
+    """
+    blocks = [(Place(level=Level.TOOLS, index=first.index(name)), {"name": name}) for name in tools]
+    order = arranged([Part(name, 1, 1) for name in tools], precedences(subject.pins, blocks))
+    return tuple(tools[at] for at in order)
+
+
+def _sorter(tools: _Order, names: Mapping[bytes, str]) -> Heads:
+    """Return what puts these tools in order, where a head has exactly these."""
+    ranks = {name: rank for rank, name in enumerate(tools)}
 
     def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
         own = [one for one in units if one.level is Level.TOOLS and one.kind != SETTINGS]
-        if {names.get(one.digest) for one in own} != tools:
+        if {names.get(one.digest) for one in own} != ranks.keys():
             return list(units), []
-        own.sort(key=lambda one: (names[one.digest], one.digest))
+        own.sort(key=lambda one: (ranks[names[one.digest]], one.digest))
         at = iter(own)
         moves = [one.level is Level.TOOLS and one.kind != SETTINGS for one in units]
         return [next(at) if moved else one for one, moved in zip(units, moves, strict=True)], []

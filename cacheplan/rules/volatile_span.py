@@ -51,6 +51,7 @@ from cacheplan.edits import Edit, Heads, Unit, cut, remade, worded
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import Variation, before, opening, variation
+from cacheplan.pins import Pin, kept_last, named_by
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
@@ -176,8 +177,10 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
     where = "" if slot.level is Level.SYSTEM else " of the description"
     shared = f" in {len(group.lanes)} lanes" if len(group.lanes) > 1 else ""
     versions = [*group.versions.values()]
-    within = _within(subject, group)
-    end = "messages" if within else "system prompt"
+    held = named_by(
+        subject.pins, _place(subject, group), subject.bodies.get(next(iter(group.versions)))
+    )
+    keeps = f"; it is kept there by {' and '.join(map(str, held))}" if held else ""
     return Finding(
         rule="volatile-span",
         code=CODE,
@@ -190,18 +193,27 @@ def _finding(subject: Subject, group: _Group, found: Variation, calls: int) -> F
         calls=calls,
         message=(
             f"{what} at character {found.start + 1}{where} differs between calls ({count} versions"
-            f" in {calls} calls{shared}), so nothing from there on is shared"
+            f" in {calls} calls{shared}), so nothing from there on is shared{keeps}"
         ),
         examples=tuple(
             Example(call.number, call.id, own)
             for (_, call), (_, own) in zip(versions[:2], found.parts, strict=False)
         ),
-        fix=Fix(
-            safe=False,
-            what=f"move it behind the {end}; the model reads it there instead",
-            edit=Edit(head=_mover(group, within=within)),
-            safely=_cut(group, found),
-        ),
+        fix=_cut(group, found) if held else _moved(subject, group, found),
+    )
+
+
+def _moved(subject: Subject, group: _Group, found: Variation) -> Fix:
+    """Return what puts the span behind all that stays."""
+    # What changes seldom costs less in front of the messages than behind every newest one.
+    often = len(group.versions) * 2 > sum(group.lanes.values())
+    within = often and _within(subject, group)
+    end = "messages" if within else "system prompt"
+    return Fix(
+        safe=False,
+        what=f"move it behind the {end}; the model reads it there instead",
+        edit=Edit(head=_mover(group, subject.pins, within=within)),
+        safely=_cut(group, found),
     )
 
 
@@ -263,8 +275,11 @@ def _parts(group: _Group) -> dict[bytes, tuple[str, str]]:
     return parts
 
 
-def _mover(group: _Group, *, within: bool) -> Heads:
-    """Return what takes the span out and puts it behind the system prompt or the messages."""
+def _mover(group: _Group, pins: Sequence[Pin], *, within: bool) -> Heads:
+    """Return what takes the span out and puts it behind the system prompt or the messages.
+
+    What a pin keeps last of the system prompt stays last.
+    """
     parts: dict[bytes, tuple[str, str]] = {}
 
     def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
@@ -284,7 +299,11 @@ def _mover(group: _Group, *, within: bool) -> Heads:
             block = worded(unit, own, span, level=level, role=role)
             # It is new, and stands for nothing of the old prompt.
             moved.append(msgspec.structs.replace(block, source=-1))
-        return (kept, moved) if within else ([*kept, *moved], [])
+        if within:
+            return kept, moved
+        own = [(unit.level, unit.body) for unit in kept if unit.kind != SETTINGS]
+        end = len(kept) - kept_last(pins, own)
+        return [*kept[:end], *moved, *kept[end:]], []
 
     return head
 

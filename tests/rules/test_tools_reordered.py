@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from reviewed import LONG, findings, healthy, same_as_simulated
+from reviewed import LONG, findings, healthy, same_as_simulated, subject
 from small import digest_line, message, request, tool
 
+from cacheplan.edits import edited
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import tools_reordered
 
@@ -81,3 +82,27 @@ def test_other_tools_and_other_models() -> None:
     lines = [ask(0, NAMES), ask(1, (*NAMES[::-1], "more")), ask(2, NAMES[::-1])]
     lines[2]["request"]["model"] = "claude-opus-5"
     assert not findings(tools_reordered, lines)
+
+
+@pytest.mark.parametrize(
+    ("pins", "order"),
+    [
+        ([], "bash find look read send"),
+        (["tool:send before tool:look"], "bash find read send look"),
+        (["tool:send first", "tool:read first"], "send read bash find look"),
+        (["tools[0] last"], "find look read send bash"),
+        (["tool:f* after tool:l*"], "bash look find read send"),
+    ],
+)
+def test_pins_are_kept_to(pins: list[str], order: str) -> None:
+    """Tools stand by name as far as what a user has said allows."""
+    seen = subject(LINES, pins=pins)
+    (found,) = tools_reordered.check(seen)
+    assert found.fix is not None
+    assert ("as far as the pins allow" in found.fix.what) == bool(pins)
+    assert found.fix.edit is not None
+    after = edited(seen.workload, [found.fix.edit])
+    for call in after:
+        path = after.tree.path(after.tree.tools_end[call.tip])
+        bodies = [after.texts.get(after.tree.digest[after.tree.block[node]]) for node in path]
+        assert [body["name"] for body in bodies if body] == order.split()

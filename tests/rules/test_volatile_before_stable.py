@@ -11,7 +11,6 @@ from small import digest_line, message, request
 from cacheplan.edits import edited
 from cacheplan.errors import InputError
 from cacheplan.finding import Finding
-from cacheplan.pins import pins_from
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import volatile_before_stable
 from cacheplan.subject import Subject
@@ -140,9 +139,7 @@ THREE = asked(*((PROFILES[at], f"Shift {at // 3}: {SHIFTS[at // 3]}", LONG) for 
 
 def pinned(lines: list[dict[str, Any]], *pins: str) -> list[Finding]:
     """Return what is found where a user has said what must stay."""
-    seen = subject(lines)
-    seen.pins = pins_from(pins)
-    return [*volatile_before_stable.check(seen)]
+    return [*volatile_before_stable.check(subject(lines, pins=pins))]
 
 
 def what(found: Finding) -> str:

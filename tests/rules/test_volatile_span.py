@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from reviewed import LONG, agent, findings, healthy, same_as_simulated
+from reviewed import LONG, agent, findings, healthy, same_as_simulated, subject
 from small import message, request, tool
 
+from cacheplan.edits import edited
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import volatile_span
 
@@ -29,7 +30,8 @@ SPANS: dict[str, Callable[[int], str]] = {
     "a path": lambda at: f"You are in /srv/build/{at * 7919:06}x. {LONG}",
     "a hash": lambda at: f"HEAD is {at:x}f00ba{at}d on main. {LONG}",
     "a UUID": lambda at: f"Session 3f2504e0-4f89-11d3-9a0c-0305e82c{at:04}. {LONG}",
-    "a span": lambda at: f"On branch {'abcdefghij'[at] * 3}x: {LONG}",
+    "a git status": lambda at: f"On branch {'abcdefghij'[at] * 3}x: {LONG}",
+    "a span": lambda at: f"The mood is {'abcdefghij'[at] * 3}x: {LONG}",
 }
 
 
@@ -130,6 +132,17 @@ class TestFires:
         assert found.saving is not None
         assert found.saving > 0
 
+    def test_where_it_changes_seldom_within_a_conversation(self) -> None:
+        """What is another one each time a session is taken up again stays before the messages."""
+        lines = agent(0, 24)
+        for at, line in enumerate(lines):
+            url = f"https://x.example/s/{'abcd'[at // 6] * 12}"
+            line["request"] |= {"tools": [tool("bash", f"Runs. See {url} {LONG}")], "system": LONG}
+        (found,) = findings(volatile_span, lines)
+        assert (found.severity, str(found.place)) == ("warning", "tools[0]")
+        assert found.fix is not None
+        assert found.fix.what.startswith("move it behind the system prompt")
+
     @pytest.mark.parametrize("known", [False, True])
     def test_where_it_changes_within_a_conversation(self, known: bool) -> None:
         """What changes from turn to turn goes behind the messages."""
@@ -173,3 +186,44 @@ class TestSilent:
         names = ("Initech", "Hooli")
         lines = [ask(at, f"You work for {names[at % 2]}. {LONG}") for at in range(10)]
         assert not findings(volatile_span, lines)
+
+
+class TestPins:
+    """What a user has said must stay where it is."""
+
+    def test_a_pinned_block_stays_whole(self) -> None:
+        """Nothing is moved out of it; it can be cut, which moves nothing."""
+        lines = [ask(at, f"{LONG} It is 10:{at:02}.") for at in range(9)]
+        (found,) = findings(volatile_span, lines, pins=["system[0] first"])
+        assert found.message.endswith("; it is kept there by system[0] first")
+        assert found.fix is not None
+        assert found.fix.safe
+        assert found.fix.what.startswith("cut the block in two")
+
+    def test_a_pinned_tool_has_no_fix(self) -> None:
+        """A description cannot be cut, so there is nothing to do to it."""
+        lines = [ask(at) for at in range(9)]
+        for at, line in enumerate(lines):
+            line["request"]["tools"] = [tool("bash", f"It is 10:{at:02}. {LONG}"), tool("look")]
+        (free,) = findings(volatile_span, lines, pins=["tool:look first"])
+        assert free.fix is not None
+        (held,) = findings(volatile_span, lines, pins=["tool:bash before tool:look"])
+        assert held.fix is None
+
+    @pytest.mark.parametrize("pins", [[], ["system[1] last"], ['"Stay" last']])
+    def test_what_is_last_stays_last(self, pins: list[str]) -> None:
+        """What is moved to the end of the system prompt stands before what is pinned there."""
+        lines = []
+        for at in range(18):
+            system = [{"type": "text", "text": text} for text in (dated(at // 2), "Stay")]
+            lines.append(ask(at, system, session=f"s{at // 2}"))
+            lines[-1]["request"]["messages"] = [message("user", "q")]
+        seen = subject(lines, pins=pins)
+        (found,) = volatile_span.check(seen)
+        assert found.fix is not None
+        assert found.fix.edit is not None
+        after = edited(seen.workload, [found.fix.edit])
+        blocks = [after.tree.block[node] for node in after.tree.path(after.calls[0].tip)]
+        said = [after.texts.get(after.tree.digest[block], {}).get("text") for block in blocks]
+        end = ["2026-11-21 10:00", "Stay"]
+        assert [text for text in said if text in end] == end[:: 1 if pins else -1]
