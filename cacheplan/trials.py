@@ -1,13 +1,14 @@
 """Trials: what calls would cost if their places were marked so, by serving them.
 
 Everything about a call that does not depend on the rules is worked out once, because a
-choice serves the same calls some dozen times.
+choice serves the same calls some dozen times. And calls that can never see each other's
+entries are kept apart, because a rule acts on the bill of its own group alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cacheplan.errors import RejectedError
 from cacheplan.lanes import LaneKey, kind_of, lanes_of
@@ -15,15 +16,19 @@ from cacheplan.places import Places, turn_before
 from cacheplan.plan import placed
 from cacheplan.prices import Rate, Sheet
 from cacheplan.projection import cache_for
-from cacheplan.prompt import Lifetime
+from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Prices", "Rules", "Trial", "Trials"]
+__all__ = ["Group", "Prices", "Rules", "Trial", "Trials"]
 
 #: What a lane does at each of its places.
 Rules = dict[str, Lifetime | None]
 #: Dollars per token: uncached, 5m, 1h, read.
 Prices = tuple[float, float, float, float]
+
+_DEAR: Final = float("inf")
+#: Stand for the two prefixes at the end of a prompt; longer than any other.
+_BEFORE, _TIP = (1 << 62) - 1, 1 << 62
 
 
 class Trial(NamedTuple):
@@ -38,6 +43,16 @@ class Trial(NamedTuple):
     #: Where the call before this one ended, -1 if no mark can stand there.
     before: int
     prices: Prices
+    #: The same number for calls that are marked alike but for the end of their prompts;
+    #: -1 where that end stands among the other places.
+    alike: int
+
+
+class Group(NamedTuple):
+    """Calls whose entries no other call can see, and the lanes they belong to."""
+
+    lanes: tuple[LaneKey, ...]
+    trials: list[Trial]
 
 
 class Trials:
@@ -47,36 +62,53 @@ class Trials:
         self._workload = workload
         self._sheet = sheet
         self._cache = cache_for(workload, sheet)
+        self._alike: dict[tuple[LaneKey, tuple[tuple[str, int], ...], str, bool], int] = {}
         self.lanes = lanes_of(workload)
         self.all = list(self._prepared())
-        #: By lane: the calls whose bill its rules can change.
-        self.touched = self._grouped()
+        self.groups = self._grouped()
 
     def cost(
         self,
         rules: Mapping[LaneKey, Rules],
         own: Mapping[int, Lifetime | None],
         calls: Sequence[Trial] | None = None,
+        most: float = _DEAR,
     ) -> float:
-        """Return what prompts cost under some rules; a refused call makes them worthless."""
+        """Return what prompts cost under some rules; a refused call makes them worthless.
+
+        What costs more than ``most`` is worthless as well, and not looked at any further.
+        """
         self._cache.clear()
         serve = self._cache.serve
+        heads: dict[int, tuple[tuple[Breakpoint, ...], Lifetime | None, bool]] = {}
         total = 0.0
         for trial in self.all if calls is None else calls:
-            marks = placed(
-                rules[trial.lane], trial.fixed, own, (trial.tail, trial.tip), trial.before
-            )
+            call, alike = trial[0], trial[7]
+            if alike < 0:
+                marks = marks_of(trial, rules[trial.lane], own)
+            else:
+                found = heads.get(alike)
+                if found is None:
+                    found = heads[alike] = _head(trial, rules[trial.lane], own)
+                marks, lifetime, linked = found
+                if lifetime is not None:
+                    end = Breakpoint(trial[4], lifetime)
+                    marks = (
+                        (*marks, Breakpoint(trial[5], lifetime), end) if linked else (*marks, end)
+                    )
             try:
-                usage = serve(trial.call, marks)
+                usage = serve(call, marks)
             except RejectedError:
-                return float("inf")
-            uncached, short, long, read = trial.prices
+                return _DEAR
+            uncached, short, long, read = trial[6]
             total += (
                 usage.uncached * uncached
                 + usage.write_5m * short
                 + usage.write_1h * long
                 + usage.read * read
             )
+            if total > most:
+                return _DEAR
         return total
 
     def _prepared(self) -> Iterator[Trial]:
@@ -87,19 +119,24 @@ class Trials:
             tip = tree.markable(call.tip)
             before = turn_before(tree, call.tip, tips)
             tips.add(call.tip)
+            if before >= 0 and tree.unmarkable[before]:
+                before = -1
             rate = self._sheet.rate(call.tariff, call.at, self._workload.prompt_tokens(call))
-            yield Trial(
-                call,
-                self.lanes[kind_of(call)],
-                places.fixed(call.tip),
-                places.tail(call.tip),
-                tip,
-                before if before >= 0 and not tree.unmarkable[before] else -1,
-                _prices(rate),
-            )
+            lane, fixed = self.lanes[kind_of(call)], places.fixed(call.tip)
+            tail = places.tail(call.tip)
+            alike = -1
+            last = fixed[-1][1] if fixed else -1
+            if last < tip and (before < 0 or last < before < tip):
+                key = (lane, fixed, tail, before >= 0)
+                alike = self._alike.setdefault(key, len(self._alike))
+            yield Trial(call, lane, fixed, tail, tip, before, _prices(rate), alike)
 
-    def _grouped(self) -> dict[LaneKey, list[Trial]]:
-        """Put lanes that share prefixes together: their rules act on one another."""
+    def _grouped(self) -> list[Group]:
+        """Put lanes together whose calls can see each other's entries.
+
+        An entry stands where some call may be marked, on a prefix that is long enough. Two
+        calls that have such a prefix in common have the shortest one in common.
+        """
         group = {lane: lane for lane in self.lanes.values()}
 
         def root(lane: LaneKey) -> LaneKey:
@@ -107,16 +144,66 @@ class Trials:
                 lane = group[lane]
             return lane
 
-        owner: dict[int, LaneKey] = {}
+        shortest = self._shortest()
+        owner: dict[object, LaneKey] = {}
         for trial in self.all:
-            for node in (*(node for _, node in trial.fixed), trial.tip):
-                other = owner.setdefault(node, trial.lane)
-                if other != trial.lane:
-                    group[root(trial.lane)] = root(other)
-        calls: dict[LaneKey, list[Trial]] = {}
+            for name in self._shares(trial, shortest):
+                group[root(trial.lane)] = root(owner.setdefault(name, trial.lane))
+        together: dict[LaneKey, list[Trial]] = {}
         for trial in self.all:
-            calls.setdefault(root(trial.lane), []).append(trial)
-        return {lane: calls[root(lane)] for lane in group}
+            together.setdefault(root(trial.lane), []).append(trial)
+        return [
+            Group(tuple(lane for lane in group if root(lane) == one), trials)
+            for one, trials in together.items()
+        ]
+
+    def _shares(self, trial: Trial, shortest: Sequence[int]) -> Iterator[object]:
+        """Name whatever a call may have in common with others."""
+        for node in (trial.call.tip, *trial.call.rounds):
+            if shortest[node] >= 0:
+                yield shortest[node]
+        surface, assume = trial.call.tariff.surface, self._workload.assume
+        # Which entries are still there depends on how many were found before.
+        if (assume.batch_hit_rate if surface == "batch" else assume.hit_rate) < 1:
+            yield surface
+
+    def _shortest(self) -> list[int]:
+        """Return by prefix the shortest one of it that can have an entry, -1 if none can."""
+        tree, assume = self._workload.tree, self._workload.assume
+        entries = bytearray(len(tree))
+        for trial in self.all:
+            tariff = trial.call.tariff
+            least = self._sheet.minimum(tariff.model, tariff.platform, assume)
+            nodes = [*(node for _, node in trial.fixed), trial.tip, trial.before]
+            for node in (*nodes, *trial.call.rounds):
+                if node >= 0 and least is not None and tree.tokens[node] >= least:
+                    entries[node] = 1
+            # Where nobody says who speaks, a prompt says where the turns of others end.
+            if not tree.role[tree.block[trial.call.tip]]:
+                entries[trial.call.tip] = 1
+        shortest: list[int] = []
+        for node, above in enumerate(tree.parent):
+            up = shortest[above] if above >= 0 else -1
+            shortest.append(node if up < 0 and entries[node] else up)
+        return shortest
+
+
+def marks_of(
+    trial: Trial, rules: Rules, own: Mapping[int, Lifetime | None]
+) -> tuple[Breakpoint, ...]:
+    """Return where a call is marked under some rules."""
+    return placed(rules, trial.fixed, own, (trial.tail, trial.tip), trial.before)
+
+
+def _head(
+    trial: Trial, rules: Rules, own: Mapping[int, Lifetime | None]
+) -> tuple[tuple[Breakpoint, ...], Lifetime | None, bool]:
+    """Return the marks before the end of a prompt, the end's lifetime, and if it is linked."""
+    before = _BEFORE if trial.before >= 0 else -1
+    marks = placed(rules, trial.fixed, own, (trial.tail, _TIP), before)
+    head = tuple(mark for mark in marks if mark.node < _BEFORE)
+    linked = len(marks) - len(head) > 1
+    return head, rules.get(trial.tail), linked
 
 
 def _prices(rate: Rate | None) -> Prices:
