@@ -301,8 +301,8 @@ def _mover(group: _Group, pins: Sequence[Pin], *, within: bool) -> Heads:
             moved.append(msgspec.structs.replace(block, source=-1))
         if within:
             return kept, moved
-        own = [(unit.level, unit.body) for unit in kept if unit.kind != SETTINGS]
-        end = len(kept) - kept_last(pins, own)
+        said = [(unit.level, unit.body) for unit in kept if unit.kind != SETTINGS]
+        end = len(kept) - kept_last(pins, said)
         return [*kept[:end], *moved, *kept[end:]], []
 
     return head
