@@ -32,7 +32,7 @@ _HEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Comparison:
     """What each policy would cost on one workload."""
 
@@ -89,11 +89,24 @@ class Comparison:
 
     def __str__(self) -> str:
         """Lay the comparison out as a table with what it rests on below."""
-        return "\n".join([aligned(_HEAD, self._rows()), "", *self._footing()])
+        return "\n".join([self.table(), "", *self.footing()])
+
+    def __repr__(self) -> str:
+        """Say in a line what is compared, and what the dearest and the cheapest cost."""
+        known = [one for one in self.projections if one.input_cost is not None]
+        costs = sorted(known, key=lambda one: one.input_cost or 0)
+        ends = dict.fromkeys([*costs[-1:], *costs[:1]])
+        said = ", ".join(f"{one.policy} {dollars(one.input_cost)}" for one in ends)
+        size = f"{count(self.calls)} calls under {len(self.projections)} policies"
+        return f"<{type(self).__name__}: {size}{': ' * bool(said)}{said}>"
+
+    def table(self) -> str:
+        """Lay out the policies as rows."""
+        return aligned(_HEAD, self._rows())
 
     def _repr_html_(self) -> str:
         """Show the same in a notebook."""
-        footing = "".join(f"<p>{escape(line)}</p>" for line in self._footing())
+        footing = "".join(f"<p>{escape(line)}</p>" for line in self.footing())
         return html(_HEAD, self._rows()) + footing
 
     def _rows(self) -> list[list[str]]:
@@ -113,7 +126,7 @@ class Comparison:
             for projection in self.projections
         ]
 
-    def _footing(self) -> list[str]:
+    def footing(self) -> list[str]:
         """Say what the numbers rest on."""
         size = (
             f"{count(self.calls)} calls, {count(self.prompt_tokens)} prompt tokens"

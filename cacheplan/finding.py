@@ -51,7 +51,7 @@ class Fix:
     safely: Fix | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Finding:
     """What is wrong, where, and how bad it is."""
 
@@ -90,6 +90,10 @@ class Finding:
     def of(self) -> tuple[tuple[str, str | None], ...]:
         """Every kind of calls that it is about."""
         return self.lanes or (() if self.lane is None else (self.lane,))
+
+    def __repr__(self) -> str:
+        """Say it in a line."""
+        return f"<Finding: {self}>"
 
     def __str__(self) -> str:
         """Say it in a line."""

@@ -22,6 +22,7 @@ from cacheplan.precedence import settled
 from cacheplan.projection import Marker, Projection, project
 from cacheplan.rules import RULES
 from cacheplan.subject import Subject
+from cacheplan.tables import count, dollars, html
 from cacheplan.terms import Terms
 from cacheplan.workload import Workload
 
@@ -32,7 +33,7 @@ _DAY = 86_400.0
 _BOUND = "thinking behind it is bound to the prefix it was made after, and would be refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Findings:
     """What the rules found, each with its price, the dearest first."""
 
@@ -45,6 +46,29 @@ class Findings:
     plan: Plan
     #: What the team's terms did to the findings, in sentences.
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say in a line how much was found."""
+        bills = (dollars(bill.input_cost) for bill in (self.paid, self.planned, self.mended))
+        said = "{} paid, {} planned, {} mended".format(*bills)
+        return f"<Findings: {len(self.findings)}; {said}>"
+
+    def _repr_html_(self) -> str:
+        """Show them in a notebook, the dearest first."""
+        rows = [
+            (
+                f"{one.severity} {one.code} {one.rule}",
+                str(one.place or ""),
+                one.message,
+                one.fix.what if one.fix is not None else "",
+                count(one.calls),
+                dollars(one.saving),
+                "" if one.saving_per_day is None else dollars(one.saving_per_day),
+            )
+            for one in self.findings
+        ]
+        head = ("finding", "place", "what", "fix", "calls", "saves", "a day")
+        return html(head, rows, left=4)
 
 
 def lint(

@@ -63,7 +63,7 @@ class Lane:
         return next((rule.lifetime for rule in self.rules if rule.place == place), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan:
     """Lanes, exact prefixes, and what the choice rests on."""
 
@@ -185,6 +185,13 @@ class Plan:
         )
         return "\n".join(filter(None, [body + exact, self.chosen_on]))
 
+    def __repr__(self) -> str:
+        """Say in a line how many marks it has, for how many kinds of calls."""
+        marks = [rule.lifetime for lane in self.lanes for rule in lane.rules if rule.lifetime]
+        kinds = sum(lane.like is None for lane in self.lanes)
+        exact = f", {len(self.prefixes)} exact prefixes" if self.prefixes else ""
+        return f"<{type(self).__name__}: {len(marks)} marks for {kinds} kinds of calls{exact}>"
+
     def _repr_html_(self) -> str:
         """Show the same in a notebook."""
         head = ("calls", "mark at the end of", "for", "saves", "because")
@@ -197,7 +204,7 @@ class _Marker:
     def __init__(self, plan: Plan, tree: PrefixTree) -> None:
         self._plan = plan
         self._tree = tree
-        self._places = Places(tree)
+        self._places = Places.of(tree)
         self._lanes: dict[tuple[str, str | None], dict[str, Lifetime]] = {}
         #: Prefixes with a lifetime of their own, and those that were looked up.
         self._exact: dict[int, Lifetime | None] = {}

@@ -12,7 +12,6 @@ from decimal import Decimal
 from html import escape
 from typing import Any, Final
 
-from cacheplan import screen
 from cacheplan.baseline import fingerprints
 from cacheplan.branches import Box, branches
 from cacheplan.comparison import Comparison
@@ -22,10 +21,11 @@ from cacheplan.linter import Findings, lint
 from cacheplan.plan import Plan
 from cacheplan.portraits import Portrait, portraits
 from cacheplan.projection import Bill, Projection
+from cacheplan.screen import WIDTH, Pen, Screen, plain
 from cacheplan.shared import Shared, shared
 from cacheplan.steps import Step, Sum, steps
 from cacheplan.subject import Subject
-from cacheplan.tables import count, dollars, html, printable, ratio
+from cacheplan.tables import count, dollars, html, ratio
 from cacheplan.terms import Terms, failing, threshold
 from cacheplan.wording import a_day, redacted, seen
 from cacheplan.workload import Workload
@@ -37,7 +37,7 @@ _DAY: Final = 86_400
 _HOUR: Final = 3_600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Review:
     """What is shared, what breaks it, what to mark, and what that is worth."""
 
@@ -144,16 +144,23 @@ class Review:
         """Say it on a terminal, without any text of a prompt."""
         return self.text()
 
-    def text(self, *, show: bool = False) -> str:
+    def text(self, *, show: bool = False, width: int = WIDTH, pen: Pen = plain) -> str:
         """Say it on a terminal: the answer on the first screen, the reasons below."""
-        parts = [screen.answer(self.size(), self.sums(), self.steps())]
-        if self.findings:
-            said = (screen.finding(one, show=show) for one in self.findings)
-            parts.append("\n\n".join(["Findings", *said]))
-        parts += [screen.sharing(self.shared), f"The plan\n\n{self.plan}", self._policies()]
-        if self.notes:
-            parts.append("\n".join(map(screen.note, self.notes)))
-        return "\n\n".join(printable(part) for part in parts)
+        screen = Screen(width=width, show=show, pen=pen)
+        parts = [
+            screen.answer(self.size(), self.sums(), self.steps()),
+            screen.findings(self.found) if self.findings else "",
+            screen.sharing(self.shared),
+            screen.plan(self.plan),
+            screen.policies(self.comparison),
+            screen.notes(self.notes),
+        ]
+        return "\n\n".join(filter(None, parts))
+
+    def __repr__(self) -> str:
+        """Say in a line what is paid, what would be, and how much was found."""
+        bills = ", ".join(f"{row.name} {dollars(row.amount)}" for row in self.sums())
+        return f"<Review: {count(self.calls)} calls, {len(self.findings)} findings: {bills}>"
 
     def size(self) -> str:
         """Say how much was looked at."""
@@ -161,10 +168,6 @@ class Review:
             f"{count(self.calls)} calls over {self.span / _HOUR:,.1f} hours:"
             f" {count(self.prompt_tokens)} prompt tokens ({self.tokens_from})"
         )
-
-    def _policies(self) -> str:
-        """Say how every policy fares."""
-        return f"Every policy on the calls that are scored\n\n{self.comparison}"
 
     def _repr_html_(self) -> str:
         """Show it in a notebook; every cell is escaped."""

@@ -8,8 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
+from unicodedata import combining, east_asian_width
 
-__all__ = ["aligned", "count", "dollars", "html", "percent", "printable", "ratio"]
+__all__ = [
+    "aligned",
+    "clipped",
+    "columns",
+    "count",
+    "dollars",
+    "html",
+    "padded",
+    "percent",
+    "printable",
+    "ratio",
+]
 
 
 def aligned(
@@ -24,12 +36,12 @@ def aligned(
     automatic    $1
     static      $20
     """
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    widths = [max(columns(row[at]) for row in (head, *rows)) for at in range(len(head))]
     words = len(head) - 1 if source else -1
     lines = []
     for row in (head, *rows):
         cells = [
-            cell.ljust(width) if at < left or at == words else cell.rjust(width)
+            padded(cell, width, right=at >= left and at != words)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
@@ -47,6 +59,39 @@ def html(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
     return f"<table><thead><tr>{cells(head, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: letters of the East take two.
+
+    >>> columns("abc"), columns("顧客")
+    (3, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(sign) else 1 + (east_asian_width(sign) in "WF") for sign in text)
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Fill a cell up to a width.
+
+    >>> padded("顧客", 5), padded("$1", 4, right=True)
+    ('顧客 ', '  $1')
+    """
+    space = " " * (width - columns(text))
+    return space + text if right else text + space
+
+
+def clipped(text: str, most: int) -> str:
+    """Leave out the middle of what is too long for its column.
+
+    >>> clipped("ticket-sorting / a-model", 15)
+    'ticket-…a-model'
+    """
+    if columns(text) <= most:
+        return text
+    front, back = text[: most // 2], text[-((most - 1) // 2) :]
+    return f"{front}…{back}"
 
 
 def printable(text: str) -> str:

@@ -26,6 +26,8 @@ LONGEST: Final = 160
 def lane_of(finding: Finding) -> str:
     """Name the calls that a finding is about; of many kinds the first few."""
     names = [" / ".join(filter(None, (label, model))) for model, label in finding.of]
+    if len(names) == KINDS + 1:
+        return f"{', '.join(names[:KINDS])} and one more kind"
     more = f" and {len(names) - KINDS} more kinds" if len(names) > KINDS else ""
     return ", ".join(names[:KINDS]) + more
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 
 import pytest
@@ -84,7 +85,7 @@ class TestFirstScreen:
         screen = "\n".join(found.text().splitlines()[:24])
         for row in found.sums():
             assert row.name in screen
-        assert "1. mark as planned: saves $" in screen
+        assert re.search(r"1\. saves \$.*: mark as planned", screen)
         assert "CP001" in screen
 
     def test_at_most_three_things(self) -> None:
@@ -122,6 +123,28 @@ class TestFirstScreen:
         text = reviewed(dated(label="a\x1b[31mb")).text()
         assert "\x1b" not in text
         assert "a\\x1b[31mb" in text
+
+
+class TestInARepl:
+    """Values say in a line what they are, and as tables in a notebook."""
+
+    def test_lines(self, found: Review) -> None:
+        """A review, its findings, its plan and its comparison are a short line each."""
+        for value in (found, found.found, found.plan, found.comparison):
+            assert len(repr(value).splitlines()) == 1
+            assert len(repr(value)) < 200
+        assert "you pay $" in repr(found)
+        assert repr(found.found.findings[0]).startswith("<Finding: ")
+        assert len(repr(found.found.findings[0]).splitlines()) == 1
+
+    def test_tables(self, found: Review) -> None:
+        """Each shows itself in a notebook with its rows, and nothing of it is markup."""
+        assert "CP001" in found.found._repr_html_()
+        for value in (found, found.found, found.plan, found.comparison):
+            assert "<table>" in value._repr_html_()
+        wild = reviewed(dated(label="<img src=x>"))
+        for value in (wild, wild.found, wild.plan, wild.comparison):
+            assert "<img" not in value._repr_html_()
 
 
 class TestShape:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
+import struct
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +19,7 @@ from reviews import PERSON, dated, steady
 from small import digest_line
 
 import cacheplan
-from cacheplan.io import showing
+from cacheplan.io import reporting
 from cacheplan.io.cli import main
 from cacheplan.io.options import REPORTS
 
@@ -121,7 +127,7 @@ class TestForms:
 
     def test_forms_are_the_known_ones(self) -> None:
         """Every form on offer can be written."""
-        assert tuple(showing.REPORTS) == REPORTS
+        assert tuple(reporting.REPORTS) == REPORTS
 
     def test_json(self) -> None:
         """The document has the keys of the contract, and the bill of ``simulate``."""
@@ -142,6 +148,57 @@ class TestForms:
         assert result.exit_code == 0
         assert "537 calls" in result.stdout
         assert run("demo --fail-on CP001").exit_code == 1
+
+
+def on_a_terminal(words: str, width: int, **environment: str) -> str:
+    """Return what a command shows on a terminal of a width."""
+    pty = pytest.importorskip("pty", reason="no terminals can be made on this system")
+    fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"COLUMNS", "NO_COLOR", "TERM", "FORCE_COLOR"}
+    }
+    command = [sys.executable, "-c", "from cacheplan.io.cli import main; main()", *words.split()]
+    kept |= {"TERM": "xterm", "PYTHONPATH": str(Path(cacheplan.__file__).parents[1])}
+    with subprocess.Popen(
+        command, stdout=theirs, stderr=subprocess.DEVNULL, env=kept | environment
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # The terminal ends with its last writer.
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    os.close(ours)
+    assert running.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+class TestTerminal:
+    """On a terminal the text is as wide as it, and has colours unless they are not wanted."""
+
+    def test_colours(self) -> None:
+        """Colours are on a terminal alone, and only looks: without them the text is the same."""
+        shown = on_a_terminal("review dated.jsonl", 80)
+        piped = run("review dated.jsonl").stdout
+        assert "\x1b[1m" in shown
+        assert "\x1b" not in piped
+        assert re.sub(r"\x1b\[[0-9;]*m", "", shown) == piped
+
+    @pytest.mark.parametrize("words", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+    def test_none(self, words: dict[str, str]) -> None:
+        """``NO_COLOR`` is honoured, and so is a terminal that has none."""
+        shown = on_a_terminal("review dated.jsonl", 80, **words)
+        assert shown == run("review dated.jsonl").stdout
+
+    def test_width(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A wide terminal is used, and ``COLUMNS`` is believed on a pipe as well."""
+        shown = on_a_terminal("review dated.jsonl", 160, NO_COLOR="1")
+        assert max(map(len, shown.splitlines())) > 100
+        monkeypatch.setenv("COLUMNS", "160")
+        assert run("review dated.jsonl").stdout == shown
 
 
 class TestFrontDoor:

@@ -24,7 +24,7 @@ __all__ = [
 #: The keys of ``facts.PLATFORMS``, which takes longer to import than help may take.
 PLATFORMS: Final = ("anthropic", "aws", "bedrock", "google", "foundry")
 
-#: The keys of ``showing.REPORTS``: what a review can be written as.
+#: The keys of ``reporting.REPORTS``: what a review can be written as.
 REPORTS: Final = ("text", "json", "markdown", "sarif", "html")
 
 Command = Callable[..., Any]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from importlib import resources
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cacheplan import facts as tables
 from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
-from cacheplan.io.writing import write_text
 from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
@@ -25,10 +23,8 @@ if TYPE_CHECKING:
     from cacheplan.books import Books
     from cacheplan.explanation import Explanation
     from cacheplan.finding import Finding
-    from cacheplan.report import Review
 
 __all__ = [
-    "REPORTS",
     "books",
     "calls",
     "comparison",
@@ -37,7 +33,6 @@ __all__ = [
     "findings",
     "plan",
     "prices",
-    "review",
 ]
 
 
@@ -59,71 +54,6 @@ def comparison(found: Comparison, form: str) -> None:
         _json(found.to_json())
     else:
         click.echo(str(found))
-
-
-def review(found: Review, form: str, output: str, *, show: bool, sources: Sequence[str]) -> None:
-    """Write a review."""
-    write_text(output, REPORTS[form](found, show=show, sources=sources).rstrip("\n") + "\n")
-
-
-def _review_text(found: Review, *, show: bool, sources: Sequence[str]) -> str:
-    del sources
-    return found.text(show=show)
-
-
-def _review_json(found: Review, *, show: bool, sources: Sequence[str]) -> str:
-    del sources
-    return json.dumps(found.to_json(show=show), indent=2, ensure_ascii=False)
-
-
-def _review_markdown(found: Review, *, show: bool, sources: Sequence[str]) -> str:
-    from cacheplan.markdown import markdown
-
-    del sources
-    return markdown(found, show=show)
-
-
-def _review_sarif(found: Review, *, show: bool, sources: Sequence[str]) -> str:
-    from cacheplan.sarif import sarif
-
-    document = sarif(found, version=installed_version(), sources=sources, show=show)
-    return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _review_html(found: Review, *, show: bool, sources: Sequence[str]) -> str:
-    from cacheplan.page import page
-
-    del sources
-    template = resources.files("cacheplan").joinpath("page.html").read_text(encoding="utf-8")
-    return page(found, template, show=show)
-
-
-def installed_version() -> str:
-    """Return the version that is installed, empty where the sources are used as they lie."""
-    from importlib import metadata
-
-    try:
-        return metadata.version("cacheplan")
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-class _Report(Protocol):
-    """Writes a review in one form."""
-
-    def __call__(self, found: Review, /, *, show: bool, sources: Sequence[str]) -> str:
-        """Return the whole report, with prompt text or with its shape."""
-        ...
-
-
-#: What a review can be written as.
-REPORTS: Final[Mapping[str, _Report]] = {
-    "text": _review_text,
-    "json": _review_json,
-    "markdown": _review_markdown,
-    "sarif": _review_sarif,
-    "html": _review_html,
-}
 
 
 def plan(

@@ -28,14 +28,14 @@ def review(
     **given: Any,
 ) -> None:
     """What calls share, what breaks it, what to mark, and what that is worth."""
-    from cacheplan.io import showing
+    from cacheplan.io import reporting
     from cacheplan.io.desk import Desk
 
     desk = Desk(**given)
     # What cannot be is said before any calls are read.
     wanted, terms = desk.threshold(fail_on), desk.terms(baseline)
     found = desk.review(train, terms)
-    showing.review(found, form, output, show=show_text, sources=desk.sources)
+    reporting.write(found, form, output, show=show_text, sources=desk.sources)
     desk.keep(found, write_baseline)
     desk.failing(found, None if write_baseline else wanted)
 
@@ -45,7 +45,7 @@ def review(
 @options.tables
 def demo(form: str, output: str, fail_on: str | None, show_text: bool, **given: Any) -> None:
     """Review the workload that comes with cacheplan."""
-    from cacheplan.io import showing
+    from cacheplan.io import reporting
     from cacheplan.io.desk import Desk, shipped_example
 
     # What a team has agreed on is about its own calls.
@@ -53,5 +53,5 @@ def demo(form: str, output: str, fail_on: str | None, show_text: bool, **given: 
     desk = Desk(sources=(shipped_example(),), **given)
     wanted = desk.threshold(fail_on)
     found = desk.review(0.5, desk.terms())
-    showing.review(found, form, output, show=show_text, sources=desk.sources)
+    reporting.write(found, form, output, show=show_text, sources=desk.sources)
     desk.failing(found, wanted)
