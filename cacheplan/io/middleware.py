@@ -125,7 +125,7 @@ class Middleware:
         try:
             attempt = (request.retries_taken, getattr(request.options, "idempotency_key", None))
             return self.driver.begin(
-                request.method, request.url, request.json, self.origin, attempt
+                request.method, request.url, _whole(request), self.origin, attempt
             )
         except Exception as error:  # noqa: BLE001 -- fail open
             self.driver.fault("reading a call", error)
@@ -141,7 +141,14 @@ class Middleware:
         twin = copy.copy(request)
         twin.options = copy.copy(request.options)
         twin.options.json_data = flight.body
+        twin.options.extra_json = None
         return twin
+
+
+def _whole(request: Any) -> Any:
+    """Return the body with ``extra_body`` in it, which older versions put in last."""
+    body, extra = request.json, getattr(request.options, "extra_json", None)
+    return {**body, **extra} if extra and isinstance(body, dict) else body
 
 
 @functools.cache
