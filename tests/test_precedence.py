@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,6 +37,18 @@ def test_what_is_not_worth_acting_on_hides_nothing(fields: dict[str, Any]) -> No
     """A note, and what is to stay as it is, leave the others where they are."""
     both = [finding("CP101"), finding("CP001", **fields)]
     assert settled(both) == both
+
+
+@pytest.mark.parametrize(("cause", "mark", "left"), [(2, 1, 1), (1, 1, 1), (1, 2, 1), (1, 3, 2)])
+def test_what_is_much_dearer_than_a_cause_is_told_beside_it(
+    cause: int, mark: int, left: int
+) -> None:
+    """A small cause on the same calls does not explain a large loss."""
+    both = [
+        finding("CP107", saving=Decimal(mark)),
+        finding("CP205", saving=Decimal(cause)),
+    ]
+    assert len(settled(both)) == left
 
 
 def test_a_finding_about_several_kinds_gives_way_as_a_whole() -> None:

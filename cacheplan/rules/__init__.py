@@ -10,6 +10,7 @@ from __future__ import annotations
 from cacheplan.rules import (
     cold_fan_out,
     dead_tools,
+    head_changes,
     history_rewritten,
     hour_pays,
     hour_unused,
@@ -58,4 +59,5 @@ RULES = (
     history_rewritten,
     settings_flip,
     subagents_apart,
+    head_changes,
 )

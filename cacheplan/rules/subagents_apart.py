@@ -57,7 +57,7 @@ differs behind. The sub-agent then sees tools and rules that it did not, so the 
 safe; which tools it may call can be said in its task.
 
 Order: where both have the same tools and only their order differs, ``tools-reordered`` says
-so instead.
+so instead; where the sub-agent carries its parent's messages as well, ``head-changes``.
 
 Severity: warning, since every sub-agent pays for a head that is kept already. Confidence is
 medium: who runs on whose behalf is told by labels, times and likeness.
