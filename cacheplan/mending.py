@@ -95,12 +95,11 @@ class Mended:
         refused = self.before.rejected - self.after.rejected
         if refused:
             yield f"calls that were refused and are not now: {refused}"
-        elif self.saving is not None:
-            before, after = self.before.input_cost, self.after.input_cost
-            share = f", {percent(float(self.saving / before))} of it" if before else ""
+        elif self.saving and self.before.input_cost:
+            share = percent(float(self.saving / self.before.input_cost))
             yield (
-                f"prompts cost {dollars(after)} on these calls instead of {dollars(before)}:"
-                f" saves {dollars(self.saving)}{share}"
+                f"prompts cost {dollars(self.after.input_cost)} on these calls instead of"
+                f" {dollars(self.before.input_cost)}: saves {dollars(self.saving)}, {share}"
             )
 
 
