@@ -14,7 +14,7 @@ from typing import Final
 
 from cacheplan.facts import LOOKBACK
 from cacheplan.lanes import LaneKey
-from cacheplan.places import BEFORE, TAIL_TALK, TAIL_TOOL, is_tail
+from cacheplan.places import BEFORE, TAIL_TALK, TAIL_TOOL, is_from_end, is_tail
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Lifetime
 from cacheplan.trials import Prices, Trial
@@ -76,8 +76,12 @@ class Gaps:
             if owner == lane and not is_tail(place) and reuse.stake
         ]
         fixed = [place for _, place in sorted(stakes, reverse=True)[:FIXED]]
-        before = [BEFORE] if (lane, BEFORE) in self._reuse else []
-        return [*fixed, TAIL_TALK, TAIL_TOOL, *before]
+        moving = [
+            place
+            for owner, place in self._reuse
+            if owner == lane and is_tail(place) and place not in {TAIL_TALK, TAIL_TOOL}
+        ]
+        return [*fixed, TAIL_TALK, TAIL_TOOL, *moving]
 
     def _look(self, trials: Sequence[Trial]) -> None:
         """Measure, place by place, how soon prefixes came back, and what hangs on it."""
@@ -89,6 +93,9 @@ class Gaps:
             at, parted = trial.call.at, None
             for place, node in trial.fixed:
                 reuse = self._reuse.setdefault((trial.lane, place), Reuse())
+                if is_from_end(place):
+                    # It moves: whoever comes back to it goes on from there.
+                    continue
                 gap = at - last.get(node, float("-inf"))
                 reuse.book(gap, tree.tokens[node])
                 if gap <= _LONG.seconds:
@@ -98,6 +105,9 @@ class Gaps:
             if earlier is None and parted is not None:
                 parted[0].stake += tree.tokens[parted[1]]
             tips[trial.call.tip] = (at, trial.lane, trial.tail)
+            for place, node in trial.fixed[-1:]:
+                if is_from_end(place) and is_from_end(tips.get(node, (at, trial.lane, place))[2]):
+                    tips[node] = (at, trial.lane, place)
 
     def _continued(
         self, trial: Trial, tips: Mapping[int, tuple[float, LaneKey, str]]

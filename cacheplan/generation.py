@@ -23,7 +23,7 @@ from cacheplan.entries import Marked, Step
 from cacheplan.errors import RejectedError
 from cacheplan.facts import find
 from cacheplan.guesses import Guess, Scale
-from cacheplan.places import BEFORE, Places
+from cacheplan.places import BEFORE, Places, is_from_end
 from cacheplan.plan import Plan
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Sheet, Tariff
@@ -120,6 +120,8 @@ class Generation:
         """Name the place of each mark."""
         names = {node: place for place, node in self._places.fixed(call.tip)}
         names[self.tree.markable(call.tip)] = self._places.tail(call.tip)
+        for place in filter(is_from_end, reasons):
+            names.setdefault(self._places.back(call.tip, place), place)
         other = BEFORE if self._plan else EARLIER
         named = []
         for mark in marks:

@@ -18,12 +18,15 @@ from cacheplan.prompt import Level
 __all__ = [
     "BEFORE",
     "DOCUMENTS",
+    "LAST_BLOCKS",
     "SYSTEM",
     "TAIL_TALK",
     "TAIL_TOOL",
     "TOOLS",
     "Places",
     "checked",
+    "from_end",
+    "is_from_end",
     "is_tail",
     "turn_before",
 ]
@@ -43,9 +46,13 @@ TAIL_TALK: Final = "tail after talk"
 #: Blocks of the messages that have a place of their own, counted from the start:
 #: instructions and documents stand there; what comes later is conversation.
 FIRST_BLOCKS: Final = 6
+#: Blocks at the end of a prompt that have a place counted from there: what stands behind
+#: the newest words and is left out by the next call is rarely more than a block or two.
+LAST_BLOCKS: Final = 4
 
 _NAMES: Final = (TOOLS, SYSTEM, DOCUMENTS, BEFORE, TAIL_TOOL, TAIL_TALK)
-_NUMBERED: Final = re.compile(r"(system|messages)\[\d+\]")
+_NUMBERED: Final = re.compile(r"(system|messages)\[\d+\]|messages\[-[2-4]\]")
+_FROM_END: Final = "messages[-"
 
 
 def checked(text: str) -> str:
@@ -53,13 +60,24 @@ def checked(text: str) -> str:
     if text in _NAMES or _NUMBERED.fullmatch(text):
         return text
     raise InputError(
-        f'"{text}" is not a place; there are {", ".join(_NAMES)}, system[N], messages[N]'
+        f'"{text}" is not a place; there are {", ".join(_NAMES)}, system[N], messages[N],'
+        " messages[-2] to messages[-4]"
     )
 
 
 def is_tail(place: str) -> bool:
     """Tell whether a place moves with the conversation."""
-    return place in {BEFORE, TAIL_TOOL, TAIL_TALK}
+    return place in {BEFORE, TAIL_TOOL, TAIL_TALK} or is_from_end(place)
+
+
+def is_from_end(place: str) -> bool:
+    """Tell whether a place is counted from the end of a prompt."""
+    return place.startswith(_FROM_END)
+
+
+def from_end(back: int) -> str:
+    """Name the place so many blocks before the last; the last but one is ``messages[-2]``."""
+    return f"{_FROM_END}{back + 1}]"
 
 
 class Places:
@@ -71,21 +89,33 @@ class Places:
 
     @classmethod
     def of(cls, tree: PrefixTree) -> Places:
-        """Return what everybody asks who looks at one tree."""
-        found: Places = tree.derived.setdefault(cls, cls(tree))
-        return found
+        """Return the places of a tree; everybody who asks shares what was found."""
+        return cls(tree)
 
     def __init__(self, tree: PrefixTree) -> None:
         self._tree = tree
         #: By node: the first blocks of its messages, shared between the nodes of a
         #: conversation.
-        self._openings: list[tuple[int, ...]] = []
-        self._known: dict[tuple[int, int, tuple[int, ...]], tuple[tuple[str, int], ...]] = {}
+        self._openings: list[tuple[int, ...]] = tree.derived.setdefault((Places, "openings"), [])
+        self._known: dict[tuple[int, int, tuple[int, ...]], tuple[tuple[str, int], ...]] = (
+            tree.derived.setdefault((Places, "known"), {})
+        )
 
     def tail(self, tip: int) -> str:
         """Return which of the two tails a prompt has."""
         tree = self._tree
         return TAIL_TOOL if tree.kind[tree.block[tip]] == "tool_result" else TAIL_TALK
+
+    def back(self, tip: int, place: str) -> int:
+        """Return the prefix at a place that is counted from the end of a prompt.
+
+        It is -1 where no mark can stand, and where the place has a name of its own.
+        """
+        tree, node = self._tree, tip
+        first = max((tree.system_end[tip], tree.tools_end[tip], *(n for _, n in self.fixed(tip))))
+        for _ in range(-int(place.removeprefix("messages[").removesuffix("]")) - 1):
+            node = tree.parent[node] if node > first else -1
+        return node if node > first and not tree.unmarkable[node] else -1
 
     def fixed(self, tip: int) -> tuple[tuple[str, int], ...]:
         """Return the places of a prompt that do not move, with their prefixes, in order."""

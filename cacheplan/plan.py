@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from cacheplan.errors import InputError
 from cacheplan.facts import BREAKPOINTS, find
-from cacheplan.places import BEFORE, Places, checked, turn_before
+from cacheplan.places import BEFORE, Places, checked, is_from_end, turn_before
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.tables import aligned, dollars, html
@@ -222,6 +222,8 @@ class _Marker:
         fixed = self._places.fixed(call.tip)
         if self._prefixes:
             self._look_up(fixed)
+        for place in filter(is_from_end, rules):
+            fixed = (*fixed, (place, self._places.back(call.tip, place)))
         tip = self._tree.markable(call.tip)
         before = -1
         if BEFORE in rules:
@@ -263,7 +265,7 @@ def placed(
     found: dict[int, Lifetime] = {}
     for place, node in fixed:
         lifetime = own[node] if node in own else rules.get(place)
-        if lifetime is not None:
+        if lifetime is not None and node >= 0:
             found[node] = lifetime
     lifetime, tip = rules.get(tail[0]), tail[1]
     if lifetime is not None and tip >= 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from cacheplan.endings import endings
 from cacheplan.errors import RejectedError
 from cacheplan.lanes import LaneKey, kind_of, lanes_of
 from cacheplan.places import Places, turn_before
@@ -115,6 +116,7 @@ class Trials:
         """Work out once what every trial needs of each call."""
         tree, places = self._workload.tree, Places.of(self._workload.tree)
         tips: set[int] = set()
+        ends = endings(self._workload, self.lanes)
         for call in self._workload:
             tip = tree.markable(call.tip)
             before = turn_before(tree, call.tip, tips)
@@ -124,6 +126,8 @@ class Trials:
             rate = self._sheet.rate(call.tariff, call.at, self._workload.prompt_tokens(call))
             lane, fixed = self.lanes[kind_of(call)], places.fixed(call.tip)
             tail = places.tail(call.tip)
+            if lane in ends and (back := places.back(call.tip, ends[lane])) >= 0:
+                fixed = (*fixed, (ends[lane], back))
             alike = -1
             last = fixed[-1][1] if fixed else -1
             if last < tip and (before < 0 or last < before < tip):
