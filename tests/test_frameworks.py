@@ -1,0 +1,100 @@
+"""The page on frameworks runs: each program in an environment of the real package.
+
+The packages want SDKs that do not go together, so each has an environment of its own, made
+by `venv` and kept in `CACHEPLAN_ENVIRONMENTS` where that names a folder. Run with
+`pytest -m environments`; it takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import cacheplan
+
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+#: By heading of the page: what its program needs.
+PACKAGES: Final = {
+    "LiteLLM": ["litellm", "mcp"],
+    "LangChain": ["langchain", "langchain-anthropic"],
+    "pydantic-ai": ["pydantic-ai-slim[anthropic]"],
+    "Agno": ["agno", "anthropic"],
+    "Strands": ["strands-agents[anthropic]"],
+}
+
+
+def programs() -> dict[str, str]:
+    """Return the program under each heading."""
+    sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+    found = {}
+    for section in sections:
+        name, _, text = section.partition("\n")
+        blocks = re.findall(r"^```py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        found[name] = "".join(blocks)
+    return found
+
+
+def environment(name: str, folder: Path) -> Path:
+    """Make the environment of a framework, once, and return its Python."""
+    kept = os.environ.get("CACHEPLAN_ENVIRONMENTS")
+    place = (Path(kept) if kept else folder) / name
+    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if not (place / "ready").exists():
+        venv.create(place, with_pip=True)
+        install = [str(python), "-m", "pip", "install", "--quiet", str(ROOT), *PACKAGES[name]]
+        subprocess.run(install, check=True)
+        (place / "ready").touch()
+    return python
+
+
+def test_every_program_is_tried() -> None:
+    """The page has no program that is not run, and none is run that it has not."""
+    assert set(programs()) == set(PACKAGES)
+
+
+@pytest.mark.environments
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", PACKAGES)
+def test_second_call_reads(name: str, tmp_path: Path) -> None:
+    """By every way the system prompt is marked, and the second call reads it."""
+    python = environment(name, tmp_path)
+    # The package under test, wherever it was imported from, and no other.
+    path = str(Path(cacheplan.__file__).parents[1])
+    done = subprocess.run(
+        [python, str(ROOT / "tests" / "environments" / "run.py")],
+        input=programs()[name],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    calls: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    assert len(calls) >= 2
+    assert all("system[0]" in call["marks"] for call in calls), done.stderr
+    assert calls[0]["written"] > 4_000
+    assert calls[-1]["read"] > 4_000
+
+
+def test_kind_words(tmp_path: Path) -> None:
+    """Without its framework an adapter says what to install."""
+    for name, package in (("litellm", "litellm"), ("langchain", "langchain")):
+        program = f"import sys; sys.modules[{package!r}] = None; import cacheplan.io.{name}"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(Path(cacheplan.__file__).parents[1])},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert f"pip install {package}" in done.stderr.splitlines()[-1]
