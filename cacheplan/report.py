@@ -16,8 +16,9 @@ from cacheplan.baseline import fingerprints
 from cacheplan.branches import Box, branches
 from cacheplan.comparison import Comparison
 from cacheplan.contest import contest
-from cacheplan.finding import Finding
+from cacheplan.finding import Example, Finding
 from cacheplan.linter import Findings, lint
+from cacheplan.origins import Origins
 from cacheplan.plan import Plan
 from cacheplan.portraits import Portrait, portraits
 from cacheplan.projection import Bill, Projection
@@ -57,6 +58,8 @@ class Review:
     billed: Decimal | None
     #: What was left out, taken on trust, or could not be evaluated, in sentences.
     notes: tuple[str, ...] = ()
+    #: Where each call was read, ``None`` where they come from no file.
+    origins: Origins | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -126,10 +129,38 @@ class Review:
             "plan": self.plan.to_json(),
             "prompts": [one.to_json(show=show) for one in self.portraits],
             "shared": [row.to_json() for row in self.shared],
-            "findings": [_finding_json(finding, show=show) for finding in self.findings],
+            "findings": [self.finding_json(finding, show=show) for finding in self.findings],
             "unpriced": list(self.unpriced),
             "unmeasured": list(self.unmeasured),
             "notes": list(self.notes),
+        }
+
+    def finding_json(self, finding: Finding, *, show: bool) -> dict[str, Any]:
+        """Return a finding, with examples that say no more than they may."""
+        found = {**finding.to_json(), "lane": None}
+        if finding.lane is not None:
+            found["lane"] = {"model": finding.lane[0], "label": finding.lane[1]}
+        found["examples"] = [self._example_json(one, show=show) for one in finding.examples]
+        found |= {"waived": finding.waived or None, "known": finding.known}
+        found["fingerprints"] = list(fingerprints(finding))
+        if finding.fix is not None and finding.fix.patch is not None:
+            patch = finding.fix.patch
+            for side, changes in (("before", patch.before), ("after", patch.after)):
+                found["fix"][side] = [
+                    {"place": one.place, "text": seen(one, show=show)} for one in changes
+                ]
+            found["fix"] |= {"call": patch.call, "id": patch.id, "more": patch.more}
+        return found
+
+    def _example_json(self, one: Example, *, show: bool) -> dict[str, Any]:
+        """Return a call in which it can be seen, and the line it was read from."""
+        origin = self.origins.of(one.call) if self.origins is not None else None
+        return {
+            "call": one.call,
+            "id": one.id,
+            "file": None if origin is None else origin.source,
+            "line": None if origin is None else origin.line,
+            "text": redacted(one, show=show),
         }
 
     def _bill_json(self, bill: Projection) -> dict[str, Any]:
@@ -214,6 +245,7 @@ def review(
         portraits=portraits(subject, found.plan),
         branches=branches(subject),
         billed=_billed(subject),
+        origins=workload.origins,
     )
     return replace(made, notes=tuple(_notes(workload, made)))
 
@@ -251,28 +283,6 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
         yield "The calls cover an hour or less, too little to say what a day costs."
     yield from made.found.notes
     yield from workload.notes
-
-
-def _finding_json(finding: Finding, *, show: bool) -> dict[str, Any]:
-    """Return a finding, with examples that say no more than they may."""
-    examples = [
-        {"call": one.call, "id": one.id, "text": redacted(one, show=show)}
-        for one in finding.examples
-    ]
-    lane = None
-    if finding.lane is not None:
-        lane = {"model": finding.lane[0], "label": finding.lane[1]}
-    found = {**finding.to_json(), "lane": lane, "examples": examples}
-    found |= {"waived": finding.waived or None, "known": finding.known}
-    found["fingerprints"] = list(fingerprints(finding))
-    if finding.fix is not None and finding.fix.patch is not None:
-        patch = finding.fix.patch
-        for side, changes in (("before", patch.before), ("after", patch.after)):
-            found["fix"][side] = [
-                {"place": one.place, "text": seen(one, show=show)} for one in changes
-            ]
-        found["fix"] |= {"call": patch.call, "id": patch.id, "more": patch.more}
-    return found
 
 
 def _number(amount: Decimal | None) -> float | None:

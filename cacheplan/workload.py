@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Self
 import msgspec
 
 from cacheplan.assumptions import Assumptions
+from cacheplan.origins import Origins
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Lifetime
@@ -92,6 +93,8 @@ class Workload:
     texts: Mapping[bytes, Mapping[str, Any]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    #: Where each call was read, ``None`` where they come from no file.
+    origins: Origins | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         """Count the calls."""

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError, UnsupportedError
 from cacheplan.io.counting import default_counter
+from cacheplan.origins import Origin, Origins
 from cacheplan.records import Intake
 from cacheplan.subject import Remembering
 from cacheplan.tokens import TokenCounter
@@ -56,22 +57,25 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     counter = counter or default_counter()
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
-    skipped = 0
+    origins, skipped = Origins(), 0
     for source in sources:
         for number, line in lines(source):
             if watch is not None:
                 watch(len(line))
+            call = len(intake)
             try:
                 intake.add(line)
             except InputError as error:
                 if not skip_bad:
                     raise error.at(_name(source), number) from error
                 skipped += 1
+            if len(intake) > call:
+                origins.note(call, Origin(str(source), number))
     try:
         workload = intake.workload()
     except InputError as error:
         raise error.at(_names(sources)) from error
-    workload = replace(workload, texts=remembering.bodies)
+    workload = replace(workload, texts=remembering.bodies, origins=origins)
     note = f"lines that could not be read, skipped: {skipped}"
     if skip_bad:
         workload = replace(workload, notes=(*workload.notes, note))
