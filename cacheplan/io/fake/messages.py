@@ -35,6 +35,10 @@ _REASONS: Final = frozenset(
 _OPAQUE: Final = ("betas", "anthropic_beta", "context_management")
 
 
+#: What a call without room for an answer is told; what was scripted waits for the next.
+_NOTHING: Final = Reply(content=())
+
+
 class Said(NamedTuple):
     """One message, and what its prompt and its text were charged."""
 
@@ -90,9 +94,9 @@ class Messages:
         body, raw, prompt = sent
         if prompt.refused is not None:
             return Refusal(400, prompt.refused)
-        reply = self.script.next()
+        reply = self.script.next() if body["max_tokens"] else _NOTHING
         try:
-            content = blocks_of(reply, body) if body["max_tokens"] else []
+            content = blocks_of(reply, body)
         except Exception as error:  # noqa: BLE001 -- a test's own function may raise anything
             words = f"the function that replies raised {error!r}"
             return Refusal(500, words, headers={"x-should-retry": "false"})
