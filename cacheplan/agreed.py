@@ -17,7 +17,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.pins import Pin, pins_from
 from cacheplan.strict_json import number, quoted
-from cacheplan.terms import Terms, code_named, threshold
+from cacheplan.terms import Terms, code_named, codes, threshold
 from cacheplan.waivers import Waiver, read_waiver
 
 __all__ = ["Agreed", "agreed"]
@@ -107,7 +107,7 @@ def _code(found: Any) -> str:
     """Read which rule."""
     code = code_named(_text(found))
     if code is None:
-        raise InputError(f"{quoted(found)} is no rule; docs/review.md lists them")
+        raise InputError(f"{quoted(found)} is no rule; there are {', '.join(codes())}")
     return code
 
 

@@ -89,6 +89,10 @@ def _finding(finding: Finding, *, show: bool) -> Iterator[str]:
         ("a day", _daily(finding.saving_per_day)),
         ("confidence", finding.confidence),
     ]
+    if finding.waived:
+        facts.append(("waived", finding.waived))
+    elif finding.known:
+        facts.append(("known", "to the baseline"))
     yield _table(("", ""), facts)
     if finding.examples:
         yield ""

@@ -21,7 +21,12 @@ from cacheplan.strict_json import quoted
 from cacheplan.tables import dollars
 from cacheplan.waivers import Waiver
 
-__all__ = ["Terms", "code_named", "failing", "threshold"]
+__all__ = ["Terms", "code_named", "codes", "failing", "threshold"]
+
+
+def codes() -> list[str]:
+    """Return the codes of all rules."""
+    return [rule.CODE for rule in RULES]
 
 
 def code_named(word: str) -> str | None:
@@ -43,7 +48,7 @@ def threshold(word: str) -> str:
         return word
     code = code_named(word)
     if code is None:
-        known = ", ".join((*SEVERITIES, *(rule.CODE for rule in RULES)))
+        known = ", ".join((*SEVERITIES, *codes()))
         raise InputError(f"{quoted(word)} is no severity and no rule; there are {known}")
     return code
 
