@@ -21,6 +21,8 @@ __all__ = ["Layout", "Spot", "Turns", "layout_of_first_turns", "layout_of_system
 
 #: Fewer versions may be as many agents.
 VERSIONS: Final = 3
+#: Places looked at: so many a person lays out; more are a list that a program made.
+PLACES: Final = 16
 #: What changes less often than this stays, unless it is another one nearly every time:
 #: nothing is moved for one change of a program.
 _SELDOM: Final = 0.05
@@ -41,22 +43,23 @@ class Turns:
 
     def __init__(self, subject: Subject) -> None:
         self._tree = subject.tree
-        #: By prefix behind a first turn: where that turn ends.
-        self._ends: dict[int, int] = {}
+        #: By prefix behind a first turn: where that turn ends, -1 where nobody looked.
+        self._ends = [-1] * len(subject.tree)
         self._blocks: dict[int, tuple[int, ...]] = {}
 
     def blocks(self, call: Call) -> tuple[int, ...]:
         """Return the blocks of a call's first user turn; the first of all if none is known."""
         tree, behind, node = self._tree, list[int](), call.tip
-        while node not in self._ends and self._said(node):
+        while self._ends[node] < 0 and self._said(node):
             behind.append(node)
             node = tree.parent[node]
-        end = self._ends.get(node, -1)
+        end = self._ends[node]
         if end < 0:
             end = behind.pop() if behind else node
             while behind and self._of_user(behind[-1]) and self._of_user(end):
                 end = behind.pop()
-        self._ends.update(dict.fromkeys(behind, end))
+        for each in behind:
+            self._ends[each] = end
         if end not in self._blocks:
             self._blocks[end] = tuple(self._turn(end))[::-1]
         return self._blocks[end]
@@ -93,7 +96,8 @@ class Layout:
         self.level = level
         #: Each call with its blocks, and what tells its conversation from others.
         self.rows = rows
-        self.width = max((len(blocks) for _, blocks, _ in rows), default=0)
+        longest = max((len(blocks) for _, blocks, _ in rows), default=0)
+        self.width = min(longest, PLACES)
 
     def place(self, number: int) -> Place:
         """Return where a block stands in the body."""

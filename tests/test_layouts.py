@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reviewed import subject
 from small import digest_line, message, request
 
-from cacheplan.layouts import Turns, layout_of_first_turns, layout_of_systems
+from cacheplan.layouts import PLACES, Turns, layout_of_first_turns, layout_of_systems
 
 words = st.sampled_from("abc")
 
@@ -105,3 +105,9 @@ class TestLayout:
             layout = made(long, long.workload.calls, Turns(long))
             parts = layout.parts([0] if made is layout_of_first_turns else [1])
             assert layout.cacheable(parts)
+
+    def test_more_than_anybody_lays_out(self) -> None:
+        """Of a list of blocks only the beginning is looked at, and the rest stays."""
+        seen = subject(lines([[f"{at}.{one}" for one in range(40)] for at in range(4)]))
+        layout = layout_of_systems(seen, seen.workload.calls, Turns(seen))
+        assert layout.width == len(layout.parts(())) == PLACES
