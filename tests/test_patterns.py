@@ -23,6 +23,7 @@ EXAMPLES = {
     "UUID": "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
     "date and time": "2026-11-21T10:15:00Z",
     "date": "2026-11-21",
+    "git status": "On branch main",
     "time": "10:15 am",
     "URL": "https://example.com/a?b=1",
     "session or request id": "req_011CSHoEeqs5C35K2UUqR7Fy",
