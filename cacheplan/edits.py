@@ -3,8 +3,9 @@
 An edit says what becomes of a head (tools and system) and of single blocks; everything
 else of a prompt is hung under the new head as it was. It can also hang a call's own
 blocks on an earlier call's prompt, and send calls at another time. Each head and each
-prefix is edited once, however many calls have it, so an edit costs as much as the tree is
-large.
+prefix is edited once, however many calls have it. The edited prompts are added to a copy
+of the tree, in which what nobody edits stays where it is, so an edit costs as much as it
+changes.
 
 An edit that knows what a block says makes the block that stands there instead (see
 ``remade``), so that what is simulated here is what ``patches`` writes into bodies.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -56,6 +58,8 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     source: int = -1
     #: What it says, as its caller wrote it, without marks; ``None`` where nobody knows.
     body: Mapping[str, Any] | None = None
+    #: By which tokenizer it is counted, as the tree has it; 0 and more is none.
+    variant: int = 0
 
 
 #: Returns the new head of a call, and what is moved behind the last message.
@@ -177,13 +181,23 @@ def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
 
 
 class _Rewrite:
-    """One edit of one workload, into a tree of its own."""
+    """One edit of one workload, into a tree of its own.
+
+    Where thinking is checked, it counts what was sent first: then the tree begins empty.
+    """
 
     def __init__(self, workload: Workload, edit: Edit) -> None:
         self._workload = workload
         self._old = workload.tree
-        self._new = PrefixTree()
+        self._forked = workload.assume.thinking_check == "ignore"
+        self._new = self._old.fork() if self._forked else PrefixTree()
         self._edit = edit
+        #: Ends of heads that stay as they are, with everything behind them.
+        self._kept: set[int] = set()
+        #: By block and length: what stands in its place, ``None`` where that is itself.
+        self._instead: dict[tuple[int, int], Unit | None] = {}
+        #: By digest and length: the block of that name; none of these has a tokenizer.
+        self._sized: dict[tuple[bytes, str, int], int] = {}
         #: By old prefix: the new one that ends with what became of its last block.
         self._becomes: dict[int, int] = {}
         #: By the end of an old head: what moves behind the messages of its calls.
@@ -205,7 +219,6 @@ class _Rewrite:
         calls = [self._call(call) for call in self._workload]
         if self._edit.times:
             calls.sort(key=lambda call: call.at)
-        self._new.measure()
         return replace(self._workload, tree=self._new, calls=calls, texts=self._texts)
 
     def _call(self, call: Call) -> Call:
@@ -213,6 +226,10 @@ class _Rewrite:
         head = max(self._old.system_end[call.tip], self._old.tools_end[call.tip])
         if head >= 0:
             self._head(head)
+        if head in self._kept and call.number not in self._sequels:
+            self._tips[call.number] = call.tip
+            at = self._edit.times.get(call.number, call.at)
+            return msgspec.structs.replace(call, at=at, refused=None)
         became, tip = self._prompt(call)
         if moved := self._moved.get(head, ()):
             became, tip = self._with(moved, call, became)
@@ -334,6 +351,8 @@ class _Rewrite:
             found, more = self._edit.head(units)
             made = [unit for unit in found if not empty(unit)]
             moved = [unit for unit in more if not empty(unit)]
+        if self._forked and self._stays(units, made, moved):
+            self._kept.add(end)
         root = self._old.parent[path[0]]
         node = self._becomes[root]
         ends: dict[Level, int] = {}
@@ -359,8 +378,30 @@ class _Rewrite:
             old = self._old.parent[old]
         node = self._becomes[old]
         for below in reversed(pending):
-            node = self._becomes[below] = self._add(node, self._unit(below, -1))
+            node = self._becomes[below] = self._again(node, below)
         return node
+
+    def _again(self, node: int, below: int) -> int:
+        """Hang up the last block of an old prefix, or what the edit puts in its place."""
+        if not self._forked:
+            return self._add(node, self._unit(below, -1))
+        old, block = self._old, self._old.block[below]
+        length = old.tokens[below] - old.tokens[old.parent[below]]
+        instead = None
+        if self._edit.block is not None:
+            key = (block, length)
+            if key not in self._instead:
+                unit = self._unit(below, -1)
+                same = (unit.digest, unit.refuses) == (old.digest[block], old.refuses[block])
+                self._instead[key] = None if same and unit.length == length else unit
+            instead = self._instead[key]
+        return self._add(node, instead) if instead else self._hang(node, block, length)
+
+    def _stays(self, units: Sequence[Unit], made: Sequence[Unit], moved: Sequence[Unit]) -> bool:
+        """Tell whether a prompt stays as it is, given what becomes of its head."""
+        if self._edit.block is not None or self._edit.opening is not None or moved:
+            return False
+        return len(made) == len(units) and all(map(is_, made, units))
 
     def _unit(self, node: int, source: int) -> Unit:
         """Return the last block of an old prefix, as the edit would have it."""
@@ -374,6 +415,7 @@ class _Rewrite:
             refuses=old.refuses[block],
             source=source,
             body=self._texts.get(old.digest[block]),
+            variant=old.variant[block],
         )
         if self._edit.block is not None and unit.kind != SETTINGS:
             unit = self._edit.block(unit)
@@ -383,6 +425,11 @@ class _Rewrite:
         """Go one block further in the new tree."""
         if unit.body is not None:
             self._texts.setdefault(unit.digest, unit.body)
+        return self._hang(node, self._block(unit), unit.length)
+
+    def _block(self, unit: Unit) -> int:
+        """Return the number of a block: that of one that says the same, if there is one."""
+        tree = self._new
         block = Block(
             level=unit.level,
             kind=unit.kind,
@@ -391,4 +438,25 @@ class _Rewrite:
             tokens=unit.length,
             refuses=unit.refuses,
         )
-        return self._new.child(node, self._new.intern(block, unit.length))
+        if unit.variant < 0:
+            return tree.intern(block, unit.variant)
+        if not self._sized:
+            for number, variant in enumerate(tree.variant):
+                if variant >= 0:
+                    key = (tree.digest[number], tree.refuses[number], tree.size[number])
+                    self._sized.setdefault(key, number)
+        key = (unit.digest, unit.refuses, unit.length)
+        found = self._sized.get(key)
+        if found is None:
+            found = self._sized[key] = tree.intern(block, unit.length)
+        return found
+
+    def _hang(self, node: int, block: int, length: int) -> int:
+        """Return the prefix one block longer; a new one is as long as its block is here."""
+        tree = self._new
+        size = len(tree.parent)
+        found = tree.child(node, block)
+        if found == size:
+            tree.tokens[found] = tree.tokens[node] + length
+            tree.doubt[found] = tree.doubt[node] + tree.error[block]
+        return found

@@ -62,7 +62,7 @@ class Interned:
             before = len(tree.kind)
             # What passes takes no mark, which the same words elsewhere do.
             passes = piece.block.refuses in PASSING
-            number = tree.intern(piece.block, look.variant + 2 * passes)
+            number = tree.intern(piece.block, ~(look.variant + 2 * passes))
             if number == before:
                 self._waiting.append((piece.block, number, look.model))
             blocks.append(number)

@@ -74,13 +74,17 @@ class PrefixTree:
         self.role: list[str] = []
         self.refuses: list[str] = []
         self.digest: list[bytes] = []
+        #: What tells it from one of the same digest: below zero by which tokenizer it is
+        #: counted, else how long somebody said it is.
+        self.variant: list[int] = []
         self.size: list[int] = []
         self.error: list[int] = []
         #: Tokens that the service puts where another role begins to speak.
         self.turn = 0
         #: By scope: its root.
         self.roots: dict[Scope, int] = {}
-        #: What others worked out of it, under names of their own: it goes when the tree goes.
+        #: What others worked out of it, under names of their own: lists by node, and what
+        #: stays true of these nodes whatever is added.
         self.derived: dict[object, Any] = {}
         self._nodes: dict[int, int] = {}
         self._blocks: dict[tuple[bytes, int], int] = {}
@@ -88,6 +92,14 @@ class PrefixTree:
     def __len__(self) -> int:
         """Count the nodes, roots included."""
         return len(self.parent)
+
+    def fork(self) -> PrefixTree:
+        """Return a tree that begins with the same nodes and goes on by itself."""
+        twin = PrefixTree()
+        for name, value in vars(self).items():
+            setattr(twin, name, value if isinstance(value, int) else value.copy())
+        twin.derived = {name: value.copy() for name, value in self.derived.items()}
+        return twin
 
     def root(self, scope: Scope) -> int:
         """Return the empty prefix of one scope."""
@@ -99,8 +111,8 @@ class PrefixTree:
     def intern(self, block: Block, variant: int = 0) -> int:
         """Return the number of a block; the same block is always the same number.
 
-        ``variant`` tells apart blocks that are equal in identity but not in length:
-        one text under two tokenizers.
+        ``variant`` tells apart blocks that are equal in identity but not in length: one
+        text under two tokenizers.
         """
         key = (block.digest, variant)
         number = self._blocks.get(key)
@@ -111,6 +123,7 @@ class PrefixTree:
             self.role.append(block.role)
             self.refuses.append(block.refuses)
             self.digest.append(block.digest)
+            self.variant.append(variant)
             self.size.append(block.tokens or 0)
             self.error.append(0)
         return number

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 from sketches import Sketch
-from small import message, request, workload
+from small import digest_line, digest_workloads, message, request, workload
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.edits import Edit, Sequel, Unit, behind, edited
@@ -96,6 +97,69 @@ class TestSequels:
         edit = Edit(sequels=lambda _: {second.number: Sequel(first.number, tail)})
         one, other = edited(workload, [edit]).calls
         assert [mark.node for mark in other.marks] == [one.tip, other.tip]
+
+
+class TestAsSentSo:
+    """Edited calls are the calls of somebody who sent them so."""
+
+    @staticmethod
+    def without(line: dict[str, Any], gone: str, other: str) -> dict[str, Any]:
+        """Return a line of the digest form without one head block, and one other renamed."""
+        blocks = [
+            {**block, "digest": "z"} if block["digest"] == other else block
+            for block in line["blocks"]
+            if block["digest"] != gone or block["level"] == "messages"
+        ]
+        return {**line, "blocks": blocks, "marks": []}
+
+    @given(digest_workloads(("claude-opus-5-5", "claude-sonnet-4-5")), st.data())
+    def test_prompts_and_bill(self, lines: list[dict[str, Any]], data: st.DataObject) -> None:
+        """Prompts have the lengths of calls sent so, and share what those share."""
+        gone, other = data.draw(st.permutations("abcdef"))[:2]
+        gone, other = data.draw(st.sampled_from([(gone, other), (gone, "-"), ("-", other)]))
+        lines = [{**line, "marks": []} for line in lines]
+        for line in lines:
+            line.pop("automatic", None)
+        meant = [self.without(line, gone, other) for line in lines]
+        assume(all(line["blocks"] or "extends" in line for line in meant))
+        sent, meant_calls = workload(lines), workload(meant)
+        before = said(sent)
+        made: dict[bytes, bytes] = {}
+        for line in lines:
+            made.update(self.renamed(line, other))
+        drop = {self.name(level, gone) for level in ("tools", "system")}
+
+        def head(units: Sequence[Unit]) -> tuple[Sequence[Unit], Sequence[Unit]]:
+            kept = [unit for unit in units if unit.digest not in drop]
+            return (kept if len(kept) < len(units) else units), []
+
+        def block(unit: Unit) -> Unit:
+            return structs.replace(unit, digest=made.get(unit.digest, unit.digest))
+
+        edit = Edit(head=head, block=block if other != "-" else None)
+        after = edited(sent, [edit])
+        after.tree.check()
+        assert said(sent) == before
+        assert said(after) == said(meant_calls)
+        pairs = list(zip(after, meant_calls, strict=True))
+        for one, two in pairs:
+            assert after.prompt_tokens(one) == meant_calls.prompt_tokens(two)
+            for three, four in pairs:
+                same = set(after.tree.path(one.tip)) & set(after.tree.path(three.tip))
+                assert len(same) == len(
+                    set(meant_calls.tree.path(two.tip)) & set(meant_calls.tree.path(four.tip))
+                )
+
+    @staticmethod
+    def name(level: str, digest: str) -> bytes:
+        """Return the digest that a block of the digest form is read under."""
+        calls = workload([digest_line([(digest, 1, level)])])
+        return calls.tree.digest[calls.tree.block[calls.calls[0].tip]]
+
+    def renamed(self, line: dict[str, Any], other: str) -> dict[bytes, bytes]:
+        """Return what the blocks of one name become, by what they are."""
+        levels = {block["level"] for block in line["blocks"] if block["digest"] == other}
+        return {self.name(level, other): self.name(level, "z") for level in levels}
 
 
 class TestTimes:

@@ -341,7 +341,8 @@ def _keeper(rehearsal: Rehearsal, numbers: set[int]) -> Sequels:
         carried: dict[int, tuple[int, Fraction]] = {}
         for turn in _Conversations(workload).turns:
             extra, spent = carried.get(turn.earlier.number, (0, Fraction()))
-            ratios = Ratios.of(rehearsal.rate(turn.later))
+            tokens = workload.prompt_tokens(turn.later)
+            ratios = Ratios.of(rehearsal.rate(turn.later, tokens))
             if turn.how:
                 extra += turn.cleared
             elif turn.earlier.number not in found:

@@ -299,4 +299,5 @@ def _unit(subject: Subject, node: int) -> Unit:
         role=tree.role[block],
         refuses=tree.refuses[block],
         body=subject.body(node),
+        variant=tree.variant[block],
     )
