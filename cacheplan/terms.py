@@ -21,7 +21,7 @@ from cacheplan.strict_json import quoted
 from cacheplan.tables import dollars
 from cacheplan.waivers import Waiver
 
-__all__ = ["Terms", "code_named", "codes", "failing", "threshold"]
+__all__ = ["Terms", "at_any_price", "code_named", "codes", "failing", "threshold"]
 
 
 def codes() -> list[str]:
@@ -60,6 +60,16 @@ def failing(findings: Sequence[Finding], wanted: str) -> list[Finding]:
         return [finding for finding in news if finding.code == wanted]
     grave = SEVERITIES[: SEVERITIES.index(wanted) + 1]
     return [finding for finding in news if finding.severity in grave]
+
+
+def at_any_price(finding: Finding, wanted: str) -> bool:
+    """Tell whether a finding is at or above a threshold whatever it turns out to save.
+
+    A warning that saves nothing becomes a note once it is priced; an error, and what is
+    asked for by its code, stays what it is.
+    """
+    priced = finding.fix is not None and (finding.fix.edit or finding.fix.remark)
+    return wanted != "warning" or finding.severity == SEVERITIES[0] or not priced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,12 @@ class TestExitCodes:
             ("nothing.jsonl", 2),
             ("unknown.jsonl", 3),
             ("unknown.jsonl --fail-on CP001", 3),
+            # Found is found: a code and a note need no price, a warning may turn into a note.
             ("both.jsonl --fail-on CP001", 1),
+            ("both.jsonl --fail-on note", 1),
+            ("both.jsonl --fail-on warning", 3),
+            ("both.jsonl --fail-on error", 3),
+            ("both.jsonl --fail-on CP001 --format json -o out", 1),
             ("unknown.jsonl --model claude-sonnet-5", 0),
             ("dated.jsonl --train 2", 2),
             ("dated.jsonl --format word", 2),
@@ -103,6 +108,14 @@ class TestExitCodes:
         assert found["shared"][0]["calls"] == 12
         assert found["paid"]["input_cost_usd"] is None
         assert 'price of "a-new-one"' in result.stderr
+
+    def test_unknown_model_and_findings(self) -> None:
+        """Where something is found at any price, that money is unknown is said beside it."""
+        result = run("review both.jsonl --fail-on CP001")
+        assert "warning CP001 volatile-span" in result.stdout
+        assert "Every policy on the calls that are scored" in result.stdout
+        assert "findings at or above CP001: 1" in result.stderr
+        assert 'the price or the minimum of "a-new-one"' in result.stderr
 
 
 class TestForms:

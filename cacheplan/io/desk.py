@@ -150,14 +150,22 @@ class Desk:
         self.note(f"{baseline}: entries written: {number}")
 
     def failing(self, found: Review, wanted: str | None) -> None:
-        """End the command with what was found at or above a threshold, if there is one."""
-        from cacheplan.terms import failing
+        """End the command with what was found at or above a threshold, if there is one.
+
+        Where a price is unknown, only what is as grave at any price counts as found: a
+        warning that nobody could price may be a note, so there the price is missing.
+        """
+        from cacheplan.terms import at_any_price, failing
 
         hit = [] if wanted is None else failing(found.findings, wanted)
+        if wanted is not None and (found.unpriced or found.unmeasured):
+            hit = [finding for finding in hit if at_any_price(finding, wanted)]
         if not hit:
             self.leave(found.unpriced, found.unmeasured)
             return
         self.note(f"findings at or above {wanted}: {len(hit)}")
+        for model in dict.fromkeys((*found.unpriced, *found.unmeasured)):
+            self.note(f'nobody states the price or the minimum of "{model}": money is not whole')
         sys.exit(_FOUND)
 
     def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
