@@ -97,6 +97,8 @@ class Places:
         #: By node: the first blocks of its messages, shared between the nodes of a
         #: conversation.
         self._openings: list[tuple[int, ...]] = tree.derived.setdefault((Places, "openings"), [])
+        #: By block: whether it is part of a message.
+        self._spoken: list[bool] = tree.derived.setdefault((Places, "spoken"), [])
         self._known: dict[tuple[int, int, tuple[int, ...]], tuple[tuple[str, int], ...]] = (
             tree.derived.setdefault((Places, "known"), {})
         )
@@ -166,9 +168,11 @@ class Places:
     def _grow(self) -> None:
         """Note the first blocks of prefixes that the tree has got since."""
         tree, openings = self._tree, self._openings
-        messages = [
+        messages = self._spoken
+        known = len(messages)
+        messages += [
             level is Level.MESSAGES and kind != SETTINGS
-            for level, kind in zip(tree.level, tree.kind, strict=True)
+            for level, kind in zip(tree.level[known:], tree.kind[known:], strict=True)
         ]
         first = len(openings)
         for node, (above, block) in enumerate(

@@ -52,8 +52,13 @@ def positions(tree: PrefixTree, assume: Assumptions, *, collapse: bool) -> list[
     if len(numbers) == len(tree):
         return numbers
     block, kind, level = tree.block, tree.kind, tree.level
-    steps = [not (word == SETTINGS or (riding and word in _THINKING)) for word in kind]
-    runs = [collapse and word in _RUNS for word in kind]
+    steps: list[bool] = tree.derived.setdefault((positions, "steps", riding), [])
+    runs: list[bool] = tree.derived.setdefault((positions, "runs", collapse), [])
+    # At call time a tree grows by a few blocks a call, so no more than those are looked at.
+    steps += [
+        not (word == SETTINGS or (riding and word in _THINKING)) for word in kind[len(steps) :]
+    ]
+    runs += [collapse and word in _RUNS for word in kind[len(runs) :]]
     first = len(numbers)
     for above, last in zip(tree.parent[first:], block[first:], strict=True):
         if above < 0:
