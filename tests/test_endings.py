@@ -16,9 +16,11 @@ from cacheplan.endings import endings
 from cacheplan.errors import InputError
 from cacheplan.lanes import lanes_of
 from cacheplan.places import Places, checked, is_tail
-from cacheplan.plan import Plan
+from cacheplan.plan import Lane, Plan, Rule
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
+from cacheplan.prompt import Level, Lifetime, Place
+from cacheplan.session import Session
 from cacheplan.workload import Workload
 
 LONG = "Row upon row upon row. " * 60
@@ -129,3 +131,16 @@ class TestPlace:
             costs.append(bill)
         assert costs[1] - costs[0] == pytest.approx(Decimal(str(rule.saving)), rel=Decimal("1e-4"))
         assert costs[0] < costs[1] * Decimal("0.6")
+
+    def test_at_call_time(self) -> None:
+        """A session that follows a plan marks there, and names the rule and its reason."""
+        rule = Rule(place="messages[-2]", lifetime=Lifetime.FIVE_MINUTES, because="it is read")
+        plan = Plan(lanes=(Lane(model=None, label=None, rules=(rule,)),))
+        said = [message(who, f"{who} {LONG}") for who in ("user", "assistant") * 4]
+        body = request(*said, message("user", LONG * 4, "It is noon."))
+        sent, decision = Session(plan).prepare(body, 0.0)
+        (mark,) = decision.marks
+        assert (mark.rule, mark.because) == ("messages[-2]", "it is read")
+        assert mark.place == Place(level=Level.MESSAGES, index=8, content=0)
+        assert "cache_control" in sent["messages"][8]["content"][0]
+        assert "cache_control" not in sent["messages"][8]["content"][1]
