@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
+from cacheplan.changes import Patch
 from cacheplan.finding import Finding
 from cacheplan.report import Review
+from cacheplan.steps import FIRST
 from cacheplan.tables import count, dollars, printable, ratio
-from cacheplan.wording import lane_of, redacted
+from cacheplan.wording import called, facts_of, patched, redacted, safety, seen
 
 __all__ = ["code", "escaped", "markdown"]
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~$@])|(?<=:)(//)|(?<=www)(\.)", re.IGNORECASE)
 _TICKS: Final = re.compile(r"`+")
-#: Things to do that are named first.
-_FIRST: Final = 3
+#: The shortest fence of a block of code.
+_FENCE: Final = 3
 
 
 def escaped(text: str) -> str:
@@ -61,14 +63,14 @@ def _parts(found: Review, *, show: bool) -> Iterator[str]:
     steps = found.steps()
     if not steps:
         yield "Nothing: no other marks cost less, and nothing was found."
-    for number, step in enumerate(steps[:_FIRST], 1):
-        worth = f": {escaped(step.worth)}" if step.worth else ""
-        yield f"{number}. **{escaped(step.what)}**{worth}."
+    for number, step in enumerate(steps[:FIRST], 1):
+        worth = f"**{escaped(step.worth)}**: " if step.worth else ""
+        yield f"{number}. {worth}{escaped(step.what)}."
         yield f"   {escaped(step.how)}"
     if found.findings:
         yield "\n## Findings"
         for finding in found.findings:
-            yield from _finding(finding, show=show)
+            yield from _finding(finding, found, show=show)
     yield "\n## What calls share\n"
     yield _shared(found)
     yield "\n## Every policy\n"
@@ -78,30 +80,34 @@ def _parts(found: Review, *, show: bool) -> Iterator[str]:
         yield from (f"- {escaped(note)}" for note in found.notes)
 
 
-def _finding(finding: Finding, *, show: bool) -> Iterator[str]:
+def _finding(finding: Finding, found: Review, *, show: bool) -> Iterator[str]:
     """Yield one finding: what, where, how bad, what it looks like, what to do."""
     place = f" at {code(str(finding.place))}" if finding.place is not None else ""
     yield f"\n### {finding.severity} {finding.code} {escaped(finding.rule)}{place}\n"
     yield f"{escaped(finding.message)}.\n"
-    facts = [
-        ("calls", f"{count(finding.calls)} {lane_of(finding)}".strip()),
-        ("saves", dollars(finding.saving)),
-        ("a day", _daily(finding.saving_per_day)),
-        ("confidence", finding.confidence),
-    ]
-    if finding.waived:
-        facts.append(("waived", finding.waived))
-    elif finding.known:
-        facts.append(("known", "to the baseline"))
-    yield _table(("", ""), facts)
+    yield f"{escaped(facts_of(finding, found.found))}."
     if finding.examples:
         yield ""
         for one in finding.examples:
-            name = one.id or f"call {one.call}"
-            yield f"- {escaped(name)}: {code(redacted(one, show=show))}"
+            text = redacted(one, show=show)
+            yield f"- {escaped(called(one))}{f': {code(text)}' if text else ''}"
     if finding.fix is not None:
-        safe = "safe" if finding.fix.safe else "changes what the model reads"
-        yield f"\nFix ({safe}): {escaped(finding.fix.what)}."
+        yield f"\nFix ({safety(finding.fix)}): {escaped(finding.fix.what)}."
+        if finding.fix.patch is not None:
+            yield from _patch(finding.fix.patch, show=show)
+
+
+def _patch(patch: Patch, *, show: bool) -> Iterator[str]:
+    """Yield what a fix changes in one call, as a patch that nothing inside it closes."""
+    lines = [
+        printable(" ".join(f"{sign} {one.place}: {seen(one, show=show)}".split()))
+        for sign, changes in (("-", patch.before), ("+", patch.after))
+        for one in changes
+    ]
+    longest = max((len(each) for line in lines for each in _TICKS.findall(line)), default=0)
+    fence = "`" * max(longest + 1, _FENCE)
+    yield f"\n{escaped(patched(patch))}:\n"
+    yield "\n".join([f"{fence}diff", *lines, fence])
 
 
 def _shared(found: Review) -> str:

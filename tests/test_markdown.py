@@ -54,6 +54,31 @@ def test_privacy(found: Review) -> None:
     assert "10:00:00" in markdown(found, show=True)
 
 
+def test_before_and_after(found: Review) -> None:
+    """A finding has a patch of one call, redacted as ever, and the bill before and after."""
+    text, shown = markdown(found), markdown(found, show=True)
+    assert "\n```diff\n- system[0]: aaaaa aaa aaaaaaaaaaaa aa 99:99:99." in text
+    assert "\n+ system[0]: aaaaa aaa aaaaaaaaaaaa" in text
+    assert "\n- system[0]: Serve Mrs Winterbottom" in shown
+    assert re.search(r"bill \\\$[\d.]+ before, \\\$[\d.]+ after", text)
+
+
+@pytest.mark.parametrize("words", ["``` \n# out", "````\n````", "\n```\n<b>", "~~~"])
+def test_nothing_closes_a_patch(words: str) -> None:
+    """Text of a prompt that looks like the end of a fence does not end it."""
+    lines = dated()
+    for at, line in enumerate(lines):
+        system = line["request"]["system"][0]
+        system["text"] = system["text"].replace(f"{at:02}:00", f"{at:02}:00 {words}")
+    text = markdown(reviewed(lines), show=True)
+    fences = re.findall(r"^(`{3,})(diff)?$", text, re.MULTILINE)
+    assert fences
+    assert [kind for _, kind in fences] == ["diff", ""] * (len(fences) // 2)
+    for opening, closing in zip(fences[::2], fences[1::2], strict=True):
+        assert opening[0] == closing[0]
+    assert not re.search(r"^# out|^<b>", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("words", HOSTILE)
 def test_labels_stay_words(words: str) -> None:
     """A label makes no markup, no link, no heading and no column."""
