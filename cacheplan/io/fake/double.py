@@ -214,6 +214,15 @@ class FakeAnthropic:
         with self._lock:
             self._service.troubles.add(Trouble(status=None, after=after, path=path), times)
 
+    def limit(self, *, requests: int | None = None, input_tokens: int | None = None) -> None:
+        """Let each workspace send no more than this within a minute of the clock.
+
+        What is read from the cache does not count. ``None`` is no limit.
+        """
+        sizes = {"requests": requests, "input-tokens": input_tokens}
+        with self._lock:
+            self._service.limits.set({name: size for name, size in sizes.items() if size})
+
     def finish_batches(self) -> None:
         """End every batch now."""
         with self._lock:

@@ -19,6 +19,7 @@ from cacheplan.io.fake.asking import identified, said
 from cacheplan.io.fake.batches import LARGEST, Batches
 from cacheplan.io.fake.events import events, frames, server_sent
 from cacheplan.io.fake.exchange import Answer, Asked, Received, Refusal, answered, encode
+from cacheplan.io.fake.limits import Limits
 from cacheplan.io.fake.messages import Messages, Said
 from cacheplan.io.fake.routes import Operation, Route, route
 from cacheplan.io.fake.troubles import Trouble, Troubles, refusal_of
@@ -69,6 +70,7 @@ class Service:
     ) -> None:
         self.messages = messages
         self.batches = Batches(messages, self._note, batch_seconds)
+        self.limits = Limits()
         self.troubles = Troubles()
         self.first_token_after = first_token_after
         self.received: deque[Received] = deque(maxlen=keep)
@@ -174,10 +176,17 @@ class Service:
         body, streamed = task.body, task.route.streamed
         if streamed is None:
             streamed = isinstance(body, dict) and body.get("stream") is True
+        at, workspace = task.envelope.at or 0.0, task.envelope.workspace
+        refusal = self.limits.refuse(workspace, at)
+        if refusal is not None:
+            return refusal
         done = self.messages.create(body, task.envelope, self.first_token_after)
         if isinstance(done, Refusal):
             return done
-        headers = _counts(done) if task.envelope.platform == "bedrock" else {}
+        self.limits.spend(workspace, done.usage, at)
+        headers = self.limits.headers(workspace, at)
+        if task.envelope.platform == "bedrock":
+            headers |= _counts(done)
         return _Outcome(
             done.message,
             usage=done.usage,
