@@ -24,7 +24,7 @@ from cacheplan.edits import Edit, Openings, Unit, empty
 from cacheplan.parts import THINKING
 from cacheplan.pieces import Piece, list_at
 from cacheplan.prefixes import SETTINGS
-from cacheplan.prompt import Level
+from cacheplan.prompt import Level, Place
 from cacheplan.validity import validate
 from cacheplan.wire import parse
 
@@ -128,7 +128,7 @@ def _together(
     tools = [(unit, block) for unit, block in zip(head, blocks, strict=True) if _is_tool(unit)]
     system = [block for unit, block in zip(head, blocks, strict=True) if not _is_tool(unit)]
     _put(made, "tools", _tools(body, tools))
-    _put(made, "system", _system(body, system))
+    _put(made, "system", _system(body, pieces, system))
     messages = _messages(body, pieces, said)
     if messages is None or any(block.get("type") != "text" for block in system):
         return None
@@ -215,11 +215,13 @@ def _tools(
     return body.get("tools") if _same(made, old) else made
 
 
-def _system(body: Mapping[str, Any], new: list[Mapping[str, Any]]) -> Any:
-    """Return the system prompt: as it was if it says the same, else as a list."""
+def _system(body: Mapping[str, Any], pieces: Sequence[Piece], new: list[Mapping[str, Any]]) -> Any:
+    """Return the system prompt: as it was if no edit touched it, else as a list."""
     old = body.get("system")
     if isinstance(old, str):
-        return old if new == [{"type": "text", "text": old}] else new
+        at = Place(level=Level.SYSTEM, index=0)
+        only = [piece.block.body for piece in pieces if piece.place == at]
+        return old if _same(new, only) else new
     return old if _same(new, list_at(old, ("system",))) else new
 
 

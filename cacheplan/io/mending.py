@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,10 @@ __all__ = ["mend"]
 
 
 class _Kept:
-    """Lines in a file without a name."""
+    """Lines in a file without a name, which goes when ``shelf`` is closed."""
 
-    def __init__(self, found: Iterable[bytes]) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as its lines
+    def __init__(self, found: Iterable[bytes], shelf: ExitStack) -> None:
+        self._file = shelf.enter_context(tempfile.TemporaryFile())
         self._file.writelines(line + b"\n" for line in found)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -43,8 +44,9 @@ class _Kept:
 class _Given:
     """The lines of some files, and where the newest of them stands."""
 
-    def __init__(self, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[str], shelf: ExitStack) -> None:
         self._sources = sources
+        self._shelf = shelf
         #: By position: lines that can be read from where they come only once.
         self._kept: dict[int, _Kept] = {}
         self._here: tuple[str, int | None] = (", ".join(sources), None)
@@ -53,7 +55,7 @@ class _Given:
         """Yield the lines of all files."""
         for number, source in enumerate(self._sources):
             if source == "-" and number not in self._kept:
-                self._kept[number] = _Kept(line for _, line in lines(source))
+                self._kept[number] = _Kept((line for _, line in lines(source)), self._shelf)
             kept = enumerate(self._kept[number], 1) if number in self._kept else lines(source)
             for at, line in kept:
                 self._here = "standard input" if source == "-" else source, at
@@ -72,8 +74,9 @@ def mend(desk: Desk, output: str, *, unsafe: bool) -> Mended:
 
     _refuse_source(desk.sources, output)
     pins = desk.agreed.pins if desk.agreed else ()
-    given = _Given(desk.sources)
-    with watching(quiet=desk.quiet) as say:
+    with ExitStack() as shelf:
+        say = shelf.enter_context(watching(quiet=desk.quiet))
+        given = _Given(desk.sources, shelf)
         mending = Mending(
             sheet=desk.sheet,
             counter=default_counter(desk.assume),
@@ -83,16 +86,17 @@ def mend(desk: Desk, output: str, *, unsafe: bool) -> Mended:
             unsafe=unsafe,
             terms=desk.terms(),
             look=lambda calls: Subject(calls, desk.sheet, calls.texts, pins),
-            store=_Kept,
+            store=lambda found: _Kept(found, shelf),
             watch=say,
         )
         try:
-            found = mending.mend(_Kept(mending.readable(given)) if desk.skip_bad else given)
-            if desk.skip_bad:
-                desk.note(f"lines that could not be read, left out: {mending.skipped}")
+            good = _Kept(mending.readable(given), shelf) if desk.skip_bad else given
+            found = mending.mend(good)
         except InputError as error:
             raise given.placed(error) from error
-    write_raw(output, found.lines)
+        write_raw(output, found.lines)
+    if desk.skip_bad:
+        desk.note(f"lines that could not be read, left out: {mending.skipped}")
     return found
 
 
