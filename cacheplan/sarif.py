@@ -105,10 +105,10 @@ def _result(finding: Finding, found: Review, files: Sequence[str], *, show: bool
     }
     if finding.code in numbers:
         result["ruleIndex"] = numbers.index(finding.code)
-    if finding.waived:
-        result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": finding.waived}
-        ]
+    if finding.accepted:
+        # A known finding as well: not every tool that shows results reads their state.
+        why = finding.waived or "known to the baseline"
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     if any(one.known for one in found.findings):
         result["baselineState"] = "unchanged" if finding.known else "new"
     return result

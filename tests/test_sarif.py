@@ -140,6 +140,15 @@ class TestAccepted:
         (suppression,) = document["runs"][0]["results"][0]["suppressions"]
         assert (suppression["status"], suppression["justification"]) == ("accepted", "by law")
 
+    def test_known_is_suppressed(self, found: Review) -> None:
+        """A known finding is suppressed as well, and one that is new is not."""
+        first, *rest = found.findings
+        known = (replace(first, known=True), *rest)
+        document = sarif(replace(found, found=replace(found.found, findings=known)))
+        conforms(document)
+        results = document["runs"][0]["results"]
+        assert [bool(one.get("suppressions")) for one in results] == [True, *(False for _ in rest)]
+
     def test_known(self, found: Review) -> None:
         """Where there is a baseline, every finding says whether it is new."""
         first, *rest = found.findings
