@@ -47,8 +47,16 @@ class Settled(NamedTuple):
 
 
 def settled(trials: Trials, group: Group, tree: PrefixTree) -> Settled:
-    """Search for the cheapest rules of one group."""
-    return _Search(trials, group, tree).settled()
+    """Search for the cheapest rules of one group, once in a tree and in its copies.
+
+    Calls that an edit leaves alone are the same prefixes at the same times as before it.
+    """
+    known = tree.derived.setdefault(settled, {})
+    key = (trials.priced_by, *(trial[:-1] for trial in group.trials))
+    found: Settled | None = known.get(key)
+    if found is None:
+        found = known[key] = _Search(trials, group, tree).settled()
+    return found
 
 
 class _Search:

@@ -62,6 +62,8 @@ class Trials:
     def __init__(self, workload: Workload, sheet: Sheet) -> None:
         self._workload = workload
         self._sheet = sheet
+        #: What a bill depends on besides the calls.
+        self.priced_by = (sheet, workload.assume)
         self._cache = cache_for(workload, sheet)
         self._alike: dict[tuple[LaneKey, tuple[tuple[str, int], ...], str, bool], int] = {}
         self.lanes = lanes_of(workload)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from small import digest_line, digest_workloads, workload
 
 from cacheplan.choosing import choose
+from cacheplan.edits import Edit, Unit, edited, worded
 from cacheplan.places import BEFORE, DOCUMENTS, SYSTEM, TAIL_TALK, TAIL_TOOL
 from cacheplan.plan import Plan
 from cacheplan.policies import BASELINES
@@ -65,6 +67,22 @@ def test_the_same_calls_give_the_same_plan(calls: Workload) -> None:
     plan = choose(calls, SHEET)
     assert choose(calls, SHEET) == plan
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@given(random_calls, st.sampled_from("abcdef"))
+def test_what_an_edit_leaves_alone_is_not_searched_again(calls: Workload, gone: str) -> None:
+    """A plan for edited calls is the one that somebody chooses who never saw the old ones."""
+    digests = {calls.tree.digest[calls.tree.block[call.tip]] for call in calls.calls[::2]}
+    choose(calls, SHEET)
+
+    def block(unit: Unit) -> Unit:
+        return worded(unit, gone, unit.length) if unit.digest in digests else unit
+
+    after = edited(calls, [Edit(block=block)])
+    assert after.tree is not calls.tree
+    plan = choose(after, SHEET)
+    after.tree.derived.clear()
+    assert choose(after, SHEET) == plan
 
 
 @pytest.mark.parametrize(("gap", "lifetime"), [(60, SHORT), (25 * 60, LONG), (2 * 3600, None)])
