@@ -55,23 +55,16 @@ class TestEdits:
         long = "x" * 500
         before = calls(request(message("user", "Hi"), system=f"{long} now {long}"))
         found = patch(before, saying(lambda text: text.replace("now", "then")))
-        sides = [(change.place, change.text) for change in (*found.before, *found.after)]
         around = "x" * 39
-        assert (
-            sides
-            == [
-                ("system[0]", f"…{around} now {around}…"),
-                ("system[0]", f"…{around} then {around}…"),
-            ]
-            or sides[0][1].strip("…x") == " now "
-        )
-        assert [len(text) < 200 for _, text in sides] == [True, True]
+        assert found.before == (Change("system[0]", f"…{around} now {around}…"),)
+        assert found.after == (Change("system[0]", f"…{around} then {around}…"),)
 
     def test_moved(self) -> None:
         """A block that moves is shown where it was and where it goes."""
 
         def head(units: Sequence[Unit]) -> tuple[list[Unit], list[Unit]]:
-            return [*units[:1]], [behind(units[1])]
+            moved = [unit for unit in units if (unit.body or {}).get("text") == "Now."]
+            return [unit for unit in units if unit not in moved], [*map(behind, moved)]
 
         system = [{"type": "text", "text": text} for text in ("Rules.", "Now.")]
         before = calls(request(message("user", "Hi"), system=system))
@@ -178,6 +171,7 @@ class TestMarks:
 class TestSpots:
     """Where blocks of a prompt stand."""
 
+    @settings(max_examples=40)
     @given(logs())
     def test_as_in_the_body(self, lines: list[dict[str, Any]]) -> None:
         """A block has the place that it has in its body, deferred tools left out."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from careless import logs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import digest_line, message, request, workload
 
@@ -130,6 +130,7 @@ class TestMarks:
         marks = [Breakpoint(first, SHORT), Breakpoint(last, LONG)]
         assert remarked(json.dumps({"request": body}).encode(), calls, call, marks) is None
 
+    @settings(max_examples=40)
     @given(logs())
     def test_none(self, lines: list[dict[str, Any]]) -> None:
         """Without marks a body has none, and says what it said."""

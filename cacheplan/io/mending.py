@@ -31,7 +31,7 @@ class _Kept:
     """Lines in a file without a name, which goes when ``shelf`` is closed."""
 
     def __init__(self, found: Iterable[bytes], shelf: ExitStack) -> None:
-        self._file = shelf.enter_context(tempfile.TemporaryFile())
+        self._file = shelf.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the shelf closes it
         self._file.writelines(line + b"\n" for line in found)
 
     def __iter__(self) -> Iterator[bytes]:
