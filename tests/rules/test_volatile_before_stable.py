@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from reviewed import LONG, agent, findings, healthy, same_as_simulated, subject
 from small import digest_line, message, request
 
+from cacheplan.choosing import choose
 from cacheplan.edits import edited
 from cacheplan.errors import InputError
 from cacheplan.finding import Finding
+from cacheplan.prices import Sheet
+from cacheplan.projection import project
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import volatile_before_stable
 from cacheplan.subject import Subject
+from cacheplan.workload import Workload
 
 PROFILES = (
     "Ann sells boats in Kiel and hates small talk.",
@@ -311,3 +317,31 @@ def test_mended_once_is_mended(lines: list[dict[str, Any]]) -> None:
         ]
         assert prompts[0] == prompts[1]
     assert not [*volatile_before_stable.check(Subject(once, seen.sheet, once.texts))]
+
+
+@pytest.mark.parametrize("pins", [(), ("system[0] before system[1]",)])
+def test_no_other_order_is_cheaper(pins: tuple[str, ...]) -> None:
+    """Written in any other order that the pins allow, the prompts cost no less."""
+    (found,) = findings(volatile_before_stable, THREE, pins=pins)
+    seen = subject(THREE)
+    assert found.fix is not None
+    assert found.fix.edit is not None
+    costs = {}
+    for order in itertools.permutations(range(3)):
+        lines = [{**line, "request": {**line["request"]}} for line in THREE]
+        for line in lines:
+            blocks = line["request"]["system"]
+            line["request"]["system"] = [blocks[at] for at in order]
+        costs[order] = bill(subject(lines).workload, seen.sheet)
+    mine = bill(edited(seen.workload, [found.fix.edit]), seen.sheet)
+    assert mine == min(
+        cost for order, cost in costs.items() if not pins or order.index(0) < order.index(1)
+    )
+
+
+def bill(calls: Workload, sheet: Sheet) -> Decimal:
+    """Return what calls cost under the best plan for them."""
+    marker = choose(calls, sheet).marker(calls.tree)
+    cost = project(calls, marker, sheet, "any").input_cost
+    assert cost is not None
+    return cost
