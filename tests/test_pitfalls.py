@@ -171,7 +171,7 @@ def test_what_is_refused_is_mended_and_not_refused_again() -> None:
     thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
     marked = {"role": "assistant", "content": [block("", **MARK), block("Yes?", **MARK)]}
     messages = [message("user", "q"), marked, message("user", "r")]
-    lines = [
+    lines: Lines = [
         {"at": at, "request": request(*messages, system=[block(LONG, **MARK)], **HOUR)}
         for at in range(3)
     ]
