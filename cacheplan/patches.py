@@ -20,11 +20,12 @@ import msgspec
 
 from cacheplan import facts, kinds
 from cacheplan.assumptions import Assumptions
-from cacheplan.edits import Edit, Openings, Unit, empty
+from cacheplan.edits import Edit, Openings
 from cacheplan.parts import THINKING
 from cacheplan.pieces import Piece, list_at
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
+from cacheplan.units import Unit, empty
 from cacheplan.validity import validate
 from cacheplan.wire import parse
 

@@ -12,10 +12,11 @@ from reviewed import subject
 from small import digest_line, message, request, tool, workload
 
 from cacheplan.changes import SHOWN, Change, Patch, of_edit, of_marks, spots, unbinds
-from cacheplan.edits import Edit, Sequel, Unit, behind, edited, remade
+from cacheplan.edits import Edit, Sequel, edited
 from cacheplan.linter import lint
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.units import Unit, behind, remade
 from cacheplan.wire import parse
 from cacheplan.workload import Workload
 

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from small import digest_line, digest_workloads, workload
 
 from cacheplan.choosing import choose
-from cacheplan.edits import Edit, Unit, edited, worded
+from cacheplan.edits import Edit, edited
 from cacheplan.places import BEFORE, DOCUMENTS, SYSTEM, TAIL_TALK, TAIL_TOOL
 from cacheplan.plan import Plan
 from cacheplan.policies import BASELINES
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
 from cacheplan.prompt import Lifetime
+from cacheplan.units import Unit, worded
 from cacheplan.workload import Workload
 
 SHEET = Sheet.default()

@@ -12,9 +12,10 @@ from sketches import Sketch
 from small import digest_line, digest_workloads, message, request, workload
 
 from cacheplan.assumptions import Assumptions
-from cacheplan.edits import Edit, Sequel, Unit, behind, edited
+from cacheplan.edits import Edit, Sequel, edited
 from cacheplan.patches import patched
 from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.units import Unit, behind
 from cacheplan.workload import Workload
 
 SHORT = Lifetime.FIVE_MINUTES

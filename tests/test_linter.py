@@ -10,13 +10,14 @@ from typing import Any, cast
 from small import digest_line, workload
 
 from cacheplan.choosing import choose
-from cacheplan.edits import Edit, Unit, edited, worded
+from cacheplan.edits import Edit, edited
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.linter import lint
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.subject import Subject
+from cacheplan.units import Unit, worded
 
 SHEET = Sheet.default()
 MODEL = "claude-sonnet-4-5"

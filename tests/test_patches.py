@@ -15,11 +15,12 @@ from reviewed import subject
 from small import message, request, tool
 
 from cacheplan.assumptions import Assumptions
-from cacheplan.edits import Edit, Unit, behind, cut, edited, remade
+from cacheplan.edits import Edit, edited
 from cacheplan.linter import lint
 from cacheplan.patches import patched, reads_alike, thinks_alike
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level
+from cacheplan.units import Unit, behind, cut, remade
 from cacheplan.validity import validate
 from cacheplan.wire import parse
 from cacheplan.workload import Call, Workload

@@ -48,12 +48,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from cacheplan.edits import Edit, Heads, Unit
+from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
+from cacheplan.units import Heads, Unit
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]

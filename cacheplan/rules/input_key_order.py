@@ -58,10 +58,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from cacheplan.edits import Edit, Unit, remade
+from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, users_of
 from cacheplan.subject import Subject
+from cacheplan.units import Unit, remade
 from cacheplan.witness import place_at
 from cacheplan.workload import Call
 

@@ -52,13 +52,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, cut, worded
+from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.patterns import Variation, before, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
+from cacheplan.units import Heads, Unit, cut, worded
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]

@@ -49,10 +49,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cacheplan.canonical import canonical, digest, plain
-from cacheplan.edits import Edit, Unit, remade
+from cacheplan.edits import Edit
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, users_of
 from cacheplan.subject import Subject
+from cacheplan.units import Unit, remade
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 

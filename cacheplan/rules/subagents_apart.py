@@ -72,13 +72,14 @@ from typing import Final
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, worded
+from cacheplan.edits import Edit
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.patterns import first_difference
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Lifetime, Place
 from cacheplan.subject import Subject
+from cacheplan.units import Heads, Unit, worded
 from cacheplan.witness import witnesses
 from cacheplan.workload import Call
 

@@ -48,12 +48,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from cacheplan.edits import Edit, Unit, remade
+from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import variation
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
+from cacheplan.units import Unit, remade
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]

@@ -48,7 +48,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cacheplan.arrangement import Part, arranged, expected
-from cacheplan.edits import Edit, Heads, Openings, Unit, behind
+from cacheplan.edits import Edit, Openings
 from cacheplan.facts import find
 from cacheplan.finding import Confidence, Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
@@ -60,6 +60,7 @@ from cacheplan.pins import Precedence, precedences
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level
 from cacheplan.subject import Subject
+from cacheplan.units import Heads, Unit, behind
 
 __all__ = ["CODE", "SEVERITY", "check"]
 

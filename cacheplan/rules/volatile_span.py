@@ -47,7 +47,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cacheplan.edits import Edit, Heads, Unit, cut, remade, worded
+from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import Variation, before, opening, variation
@@ -55,6 +55,7 @@ from cacheplan.pins import Pin, kept_last, named_by
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
+from cacheplan.units import Heads, Unit, cut, remade, worded
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
