@@ -51,6 +51,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cacheplan.edits import Edit, Sequel, Sequels
 from cacheplan.finding import Finding, Fix, Severity
@@ -65,6 +66,8 @@ __all__ = ["CODE", "SEVERITY", "check"]
 
 CODE = "CP205"
 SEVERITY: Severity = "warning"
+
+_SHIFT: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,7 @@ class _Turns:
     def __init__(self, workload: Workload) -> None:
         tree = self._tree = workload.tree
         #: By prefix: its messages, without head and settings; below 0 where there are none.
-        self._said: list[int] = []
+        self._said: list[int] = tree.derived.setdefault((_Turns, "said"), [])
         self._number()
         self.found: list[_Turn] = []
         #: By messages, and by whole prompt: the last call that sent just these.
@@ -133,19 +136,22 @@ class _Turns:
 
     def _number(self) -> None:
         """Number prefixes so that those with the same messages in one scope are one."""
-        tree = self._tree
-        known: dict[tuple[int, int], int] = {}
-        roots: list[int] = []
-        for node, (above, block) in enumerate(zip(tree.parent, tree.block, strict=True)):
-            roots.append(roots[above] if above >= 0 else node)
-            if above < 0 or tree.level[block] is not Level.MESSAGES:
-                self._said.append(-1)
-            elif tree.kind[block] == SETTINGS:
-                self._said.append(self._said[above])
+        tree, said = self._tree, self._said
+        known: dict[int, int] = tree.derived.setdefault((_Turns, "known"), {})
+        spoken = [
+            level is Level.MESSAGES and kind != SETTINGS
+            for level, kind in zip(tree.level, tree.kind, strict=True)
+        ]
+        for node in range(len(said), len(tree)):
+            above, block = tree.parent[node], tree.block[node]
+            if above < 0:
+                # Messages of two scopes are never the same.
+                said.append(~len(known))
+                known[~node] = len(known)
+            elif spoken[block]:
+                said.append(known.setdefault(said[above] << _SHIFT | block, len(known)))
             else:
-                start = self._said[above]
-                key = (start if start >= 0 else -1 - roots[node], block)
-                self._said.append(known.setdefault(key, len(known)))
+                said.append(said[above])
 
 
 def _goes_on(subject: Subject, turn: _Turn) -> bool:
