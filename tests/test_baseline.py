@@ -27,6 +27,7 @@ from cacheplan.linter import lint
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import volatile_span
 
+ROOFS = "Slate or tile, thatch or tin: say what it costs. " * 300
 LANE = ("claude-sonnet-5", "clerk")
 
 
@@ -89,6 +90,19 @@ class TestFingerprint:
         both, turned = finding(lanes=lanes), finding(lanes=lanes[::-1])
         assert set(fingerprints(both)) == set(fingerprints(turned))
         assert fingerprints(finding()) == fingerprints(both)[:1]
+
+    def test_two_prompts_of_one_kind(self) -> None:
+        """Two prompts of calls without labels have a fault each, and each is another."""
+        calls = dated(8, label="") + lines(
+            (f"You mend roofs. It is 10:{at:02}. {ROOFS}" for at in range(8)), "", 410
+        )
+        for line in calls:
+            del line["label"]
+        one, other = found(calls)
+        assert one.place == other.place
+        assert fingerprints(one) != fingerprints(other)
+        (again,) = found(calls[:8])
+        assert fingerprints(again) in {fingerprints(one), fingerprints(other)}
 
 
 class TestFile:
