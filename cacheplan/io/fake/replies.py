@@ -125,9 +125,9 @@ def _example(schema: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
     inner = _elsewhere(schema, whole)
     if inner is not None:
         return _example(inner, whole, depth + 1)
-    known = next((schema[key] for key in ("const", "default") if key in schema), None)
-    if known is not None or schema.get("enum"):
-        return schema["enum"][0] if known is None else known
+    stated = [schema[key] for key in ("const", "default") if key in schema] or schema.get("enum")
+    if stated:
+        return stated[0]
     kind = schema.get("type", "object")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object":
@@ -137,15 +137,29 @@ def _example(schema: Any, whole: Mapping[str, Any], depth: int = 0) -> Any:
         least = range(schema.get("minItems", 0))
         return [_example(schema.get("items"), whole, depth + 1) for _ in least]
     number = schema.get("minimum", 0)
-    words = "x" * schema.get("minLength", 1)
+    words = _FORMATS.get(schema.get("format"), "x" * schema.get("minLength", 1))
     return {"string": words, "integer": number, "number": number, "boolean": False}.get(str(kind))
+
+
+#: Texts of a format that whoever reads the answer may insist on.
+_FORMATS: Final[Mapping[Any, str]] = {
+    "date": "2026-11-02",
+    "date-time": "2026-11-02T09:00:00Z",
+    "duration": "PT1S",
+    "email": "somebody@example.com",
+    "ipv4": "127.0.0.1",
+    "ipv6": "::1",
+    "time": "09:00:00Z",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
 
 
 def _elsewhere(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Any:
     """Return the schema that stands for this one: what it refers to, or its first choice."""
     if isinstance(schema.get("$ref"), str):
         found: Any = whole
-        for step in schema["$ref"].removeprefix("#/").split("/"):
+        for step in schema["$ref"].removeprefix("#").split("/")[1:]:
             found = found.get(step) if isinstance(found, Mapping) else None
         return found
     return next((schema[key][0] for key in ("anyOf", "oneOf", "allOf") if schema.get(key)), None)

@@ -80,8 +80,8 @@ class Service:
         self._operations: dict[Operation, Callable[[_Task], _Outcome | Refusal]] = {
             "create": self._create,
             "count": self._count_tokens,
-            "model-list": _models,
-            "model-retrieve": _model,
+            "model-list": _list_models,
+            "model-retrieve": _describe_model,
             "batch-create": self._create_batch,
             "batch-list": self._list_batches,
             "batch-retrieve": self._on_batch(self.batches.retrieve),
@@ -305,7 +305,7 @@ def _counts(done: Said) -> dict[str, str]:
     }
 
 
-def _models(task: _Task) -> _Outcome:
+def _list_models(task: _Task) -> _Outcome:
     """List the models that are there."""
     at = task.envelope.at or 0.0
     rows = [
@@ -317,7 +317,7 @@ def _models(task: _Task) -> _Outcome:
     return _Outcome({"data": rows, "has_more": False, **ends})
 
 
-def _model(task: _Task) -> _Outcome | Refusal:
+def _describe_model(task: _Task) -> _Outcome | Refusal:
     """Describe one model."""
     name = task.route.name
     found = facts.find(name)
