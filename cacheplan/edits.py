@@ -28,7 +28,8 @@ from cacheplan.workload import Call, Workload
 __all__ = ["Edit", "Sequel", "edited"]
 
 
-#: Returns the blocks of the first user turn in another order, none more and none less.
+#: Returns the blocks of the first user turn in another order, none more and none less; or
+#: in the order they have, some of them cut into several.
 Openings = Callable[[Sequence[Unit]], Sequence[Unit]]
 
 
@@ -206,8 +207,10 @@ class _Rewrite:
         made = self._edit.opening(units) if self._edit.opening is not None else units
         became: dict[int, int] = {}
         new = self._node(self._old.parent[nodes[0]]) if nodes else -1
-        for node, unit in zip(nodes, made, strict=True):
-            new = became[node] = self._add(new, unit)
+        cut = len(made) > len(nodes)
+        for at, unit in enumerate(made):
+            new = self._add(new, unit)
+            became[nodes[unit.source if cut else at]] = new
         return became
 
     def _with(

@@ -93,11 +93,16 @@ def _unit(piece: Piece, source: int) -> Unit:
 
 
 def _opened(opening: Openings, said: Sequence[Unit]) -> list[Unit]:
-    """Put what a user says first in another order; each place takes what now stands there."""
+    """Put what a user says first in another order; each place takes what now stands there.
+
+    Where blocks were cut, all parts of one stand in its place.
+    """
     turn = [*takewhile(lambda unit: unit.role == "user", said)]
-    made = zip(opening(turn), turn, strict=True)
-    new = [msgspec.structs.replace(unit, source=old.source) for unit, old in made]
-    return [*new, *said[len(turn) :]]
+    made = opening(turn)
+    if len(made) == len(turn):
+        pairs = zip(made, turn, strict=True)
+        made = [msgspec.structs.replace(unit, source=old.source) for unit, old in pairs]
+    return [*made, *said[len(turn) :]]
 
 
 def _named(*lists: Sequence[Unit]) -> list[list[tuple[Level, bytes]]]:
@@ -236,13 +241,15 @@ def _messages(
 ) -> list[Any] | None:
     """Return the messages with blocks replaced, and with what is moved behind them."""
     messages = list(list_at(body.get("messages"), ("messages",)))
+    parts: dict[int, list[Unit]] = {}
     for unit in said:
-        if unit.source < 0:
-            continue
-        piece = pieces[unit.source]
-        if unit.digest != piece.block.digest:
-            index = piece.place.index
-            messages[index] = _replaced(messages[index], piece.place.content, unit.body or {})
+        parts.setdefault(unit.source, []).append(unit)
+    # The last first: where a block becomes several, those behind it move on.
+    for source in sorted(parts.keys() - {-1}, reverse=True):
+        piece, new = pieces[source], parts[source]
+        if [unit.digest for unit in new] != [piece.block.digest]:
+            index, blocks = piece.place.index, [unit.body or {} for unit in new]
+            messages[index] = _replaced(messages[index], piece.place.content, blocks)
     moved = [unit.body for unit in said if unit.source < 0]
     if not moved:
         return messages
@@ -256,14 +263,16 @@ def _messages(
 
 
 def _replaced(
-    message: Mapping[str, Any], number: int | None, block: Mapping[str, Any]
+    message: Mapping[str, Any], number: int | None, blocks: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return a message with one block replaced; the mark on it stays."""
+    """Return a message with one block replaced; the mark on it stays at the end."""
     if number is None:
-        return {**message, "content": [block]}
+        return {**message, "content": [*blocks]}
     content = list(message["content"])
     control = _control(content[number])
-    content[number] = block if control is None else {**block, "cache_control": control}
+    *front, last = blocks
+    last = last if control is None else {**last, "cache_control": control}
+    content[number : number + 1] = [*front, last]
     return {**message, "content": content}
 
 
