@@ -7,11 +7,12 @@ service and the marks a body carries; where marks pay it does not know.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
 from cacheplan.envelopes import Sent
 from cacheplan.generation import Chosen
+from cacheplan.guesses import DOUBT
 from cacheplan.marked import marks_of
 from cacheplan.places import is_tail
 from cacheplan.plan import longer
@@ -19,11 +20,19 @@ from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.tokens import reaches
 
-__all__ = ["Dropped", "Limits", "beside", "permitted", "without_tails"]
+__all__ = ["Dropped", "Limits", "beside", "permitted", "too_short", "without_tails"]
 
 #: Which rule, and why its mark is left out.
 Dropped = list[tuple[str, str]]
 _LONG, _SHORT = Lifetime.ONE_HOUR, Lifetime.FIVE_MINUTES
+
+
+#: A prompt of more messages is looked at whatever its length: its frames alone may count.
+_FEW: Final = 16
+#: Tokens that so few messages may have around them, the system prompt's included.
+_FRAMES: Final = 100
+#: Bytes that a character has at the most.
+_WIDEST: Final = 4
 
 
 class Limits(NamedTuple):
@@ -93,3 +102,28 @@ def beside(
             fits = _SHORT if _SHORT in before else fits
             kept.append(each._replace(breakpoint=Breakpoint(node, fits)))
     return kept[::-1]
+
+
+def too_short(body: Mapping[str, Any], per_byte: float, minimum: int) -> bool:
+    """Tell whether a prompt is plain text, and shorter than any prefix that is cached.
+
+    By the guess and doubt that would leave out each of its marks, but without taking it
+    apart: most short calls are one of their kind, and nothing is ever read of them.
+    """
+    messages, system = body.get("messages"), body.get("system")
+    if not isinstance(messages, list) or len(messages) > _FEW:
+        return False
+    if body.get("tools") or body.get("output_config") or body.get("mcp_servers"):
+        return False
+    size = 0
+    for holder in (system, *messages):
+        content = holder.get("content") if isinstance(holder, dict) else holder
+        for block in content if isinstance(content, list) else (content,):
+            text = block
+            if isinstance(block, dict):
+                text = block.get("text") if block.get("type") == "text" else ()
+            if isinstance(text, str):
+                size += len(text) if text.isascii() else len(text) * _WIDEST
+            elif text is not None:
+                return False
+    return size * per_byte * (1 + DOUBT) + _FRAMES < minimum

@@ -5,7 +5,7 @@ on one generation until that has grown to a stated size, then begins another: wh
 learned goes over (it is bounded by itself), the prompts are forgotten. The first call of
 a conversation after that is read whole once, and expected to read nothing.
 
-This file may know bodies as bytes, the tree, the simulated cache and the two ways to
+This file may know the tree, the simulated cache and the two ways to
 choose marks. It knows no body as an object, no lock and no clock.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
 from cacheplan.adaptive import Adaptive
 from cacheplan.assumptions import Assumptions
-from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.entries import Marked, Step
+from cacheplan.envelopes import Envelope
 from cacheplan.errors import RejectedError
 from cacheplan.facts import find
 from cacheplan.guesses import Guess, Scale
@@ -29,6 +29,7 @@ from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Breakpoint
 from cacheplan.simulator import SimulatedCache
+from cacheplan.turns import Reading, Turns
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
@@ -65,7 +66,7 @@ class Generation:
         self._plan = plan
         self._assume = assume
         self._scale = scale
-        self._bodies = Bodies(self.tree, Guess(), assume)
+        self._bodies = Turns(self.tree, Guess(), assume)
         self._places = Places(self.tree)
         self._marker = plan.marker(self.tree) if plan else None
         self.policy = None if plan else Adaptive(self.tree, sheet, assume)
@@ -76,7 +77,8 @@ class Generation:
         self._keys: dict[int, bytes] = {}
         #: By node: when the path to it was last told in full.
         self._told: dict[int, float] = {}
-        #: By node: how long the service said it is; and the nodes that others go on from.
+        #: By node: how long it is, by the service's word where that fits; and the nodes
+        #: that others go on from.
         self._exact: dict[int, int] = {}
         self._inner: set[int] = set()
         self._calls = 0
@@ -86,11 +88,11 @@ class Generation:
         """Return the function that says how long a prefix must be under a tariff."""
         return lambda tariff: sheet.minimum(tariff.model, tariff.platform, self._assume)
 
-    def read(self, raw: bytes, envelope: Envelope) -> Sent | None:
+    def read(self, body: dict[str, Any], envelope: Envelope) -> Reading | None:
         """Read one body; ``None`` if the service holds its start."""
         self._calls += 1
         try:
-            return self._bodies.read(raw, envelope, self._calls)
+            return self._bodies.take(body, envelope)
         finally:
             self._bodies.count()
             self.full = len(self.tree) > NODES or self._calls > CALLS
@@ -175,12 +177,14 @@ class Generation:
             guessed += tree.own(node)
             node = tree.parent[node]
         known = self._exact.get(node, 0)
-        if node == tip or billed <= known:
+        if node == tip:
             return
-        self._scale.learn(call.tariff.model, guessed, billed - known)
+        if billed > known:
+            self._scale.learn(call.tariff.model, guessed, billed - known)
         if tip not in self._inner and billed >= tree.tokens[tree.parent[tip]]:
             tree.tokens[tip] = billed
-            self._exact[tip] = billed
+        # Where the answer does not fit, the guess stands, so that nobody walks up again.
+        self._exact[tip] = tree.tokens[tip]
 
     def key(self, node: int) -> bytes:
         """Return the published key of a prefix."""

@@ -12,9 +12,8 @@ The caller's object is never touched. What comes back shares with it all that li
 way to a mark, and differs in ``cache_control`` alone. A body that cannot be read, or that
 must not be marked, comes back as it is, and the decision says why.
 
-A growing conversation costs work for its new blocks only. Each body is written to bytes
-(200 microseconds for 800 kB), and what the bytes repeat of an earlier body is recognised
-by its hash: objects may be the same and have been changed in place, bytes may not.
+A growing conversation costs work for its new blocks only: what was read of it is held
+against the next body (``turns``), and a private copy of it is what makes that sound.
 
 Any number of threads may share a session. Nothing outside a call's own arguments is read
 or changed but under one lock, which is held for the work above and never while anything is
@@ -31,19 +30,20 @@ from typing import Any, Final, Literal, NamedTuple
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.billing import billed
-from cacheplan.bodies import Envelope, Sent
-from cacheplan.canonical import encode
 from cacheplan.decision import Decision, Placed
 from cacheplan.entries import Entry, Marked
+from cacheplan.envelopes import Envelope, Sent
 from cacheplan.errors import InputError
-from cacheplan.fitting import Dropped, Limits, beside, permitted, without_tails
+from cacheplan.fitting import Dropped, Limits, beside, permitted, too_short, without_tails
 from cacheplan.generation import Chosen, Generation
-from cacheplan.guesses import Scale
+from cacheplan.guesses import BYTES, Scale
+from cacheplan.marked import marks_of
 from cacheplan.marks import mark, unmark
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Breakpoint
 from cacheplan.sites import sites
+from cacheplan.turns import Reading
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
@@ -54,6 +54,7 @@ __all__ = ["Origin", "Outcome", "Session"]
 BACK: Final = 3600.0
 #: Rules that were refused; more than these no program has.
 BARRED: Final = 4096
+_SHORT: Final = "it is shorter than anything the service keeps"
 _WAYS: Final = ("respect", "fill", "replace")
 
 
@@ -133,9 +134,8 @@ class Session:
         if not isinstance(body, dict):
             return body, _untouched(at, origin, f"{type(body).__name__} is not an object")
         try:
-            raw = encode(body)
             with self._lock:
-                return self._prepare(body, raw, at, origin, apply=apply)
+                return self._prepare(body, at, origin, apply=apply)
         except (InputError, RecursionError) as error:
             why = f"it cannot be read: {error}" if str(error) else "it is nested too deeply"
             return body, _untouched(at, origin, why, model=body.get("model"))
@@ -172,6 +172,14 @@ class Session:
             retries=outcome.retries,
             **self._settled(decision, None if outcome.own_rounds else usage),
         )
+
+    def learn(self, decision: Decision, outcome: Outcome) -> None:
+        """Do the same where nobody wants to know of it."""
+        usage, _ = _result(outcome.result)
+        if usage is not None and not outcome.own_rounds and isinstance(decision.slip, _Slip):
+            generation, call, _ = decision.slip
+            with self._lock:
+                generation.settle(call, usage)
 
     def finished(self, decision: Decision, entry: Entry) -> Decision:
         """Return the decision with what became of it, and nothing else held on to."""
@@ -226,15 +234,18 @@ class Session:
         return self._generation
 
     def _prepare(
-        self, body: dict[str, Any], raw: bytes, at: float, origin: Origin, *, apply: bool
+        self, body: dict[str, Any], at: float, origin: Origin, *, apply: bool
     ) -> tuple[Any, Decision]:
         """Read a body, decide, and mark."""
         generation = self._current(at)
         label, _, workspace, platform, surface = origin
-        sent = generation.read(raw, Envelope(platform, surface, workspace, at))
-        if sent is None:
+        if self._too_short(body, platform):
+            return body, _untouched(at, origin, _SHORT, model=body["model"])
+        reading = generation.read(body, Envelope(platform, surface, workspace, at))
+        if reading is None:
             why = "the service holds the start of this prompt"
             return body, _untouched(at, origin, why, model=body.get("model"))
+        sent = reading.sent
         call = Call(
             at=self._now,
             tip=sent.tip,
@@ -247,18 +258,18 @@ class Session:
         )
         generation.measure(sent.tariff.model)
         dropped: Dropped = []
-        left = self._left(sent)
+        left = self._left(reading, body)
         chosen = generation.choose(call)
         if chosen and not left:
             chosen = self._fitting(generation, body, sent, chosen, call, dropped)
-            ours = self._placed(generation, body, sent.tip, chosen, dropped)
+            ours = self._placed(generation, body, reading, chosen, dropped)
         else:
             ours = {}
         marks = tuple(ours.values())
         applied = apply and bool(marks)
         result, going = body, call.marks
         if applied:
-            plain = unmark(body) if self.replaces and b'"cache_control"' in raw else body
+            plain = unmark(body) if self.replaces and reading.carries else body
             result = mark(plain, [(each.place, each.lifetime) for each in marks])
             added = (Breakpoint(node, each.lifetime) for node, each in ours.items())
             going = tuple(sorted(added if self.replaces else (*sent.marks, *added)))
@@ -280,10 +291,21 @@ class Session:
         )
         return result, decision
 
-    def _left(self, sent: Sent) -> str:
+    def _too_short(self, body: dict[str, Any], platform: str) -> bool:
+        """Tell whether a prompt is shorter than anything the service keeps."""
+        model = body.get("model")
+        known = facts.find(model) if isinstance(model, str) else None
+        if known is None or not isinstance(model, str):
+            return False
+        minimum = self._sheet.minimum(model, platform, self._assume)
+        per_byte = self._scale.factor(model) / BYTES[known.model.generation]
+        return minimum is not None and too_short(body, per_byte, minimum)
+
+    def _left(self, reading: Reading, body: Mapping[str, Any]) -> str:
         """Say why a body is left alone for the marks it carries; nothing if it is not."""
-        found = bool(sent.marks) or sent.automatic is not None
-        if found and self._on_existing == "respect":
+        sent = reading.sent
+        respects = reading.carries and self._on_existing == "respect"
+        if respects and (sent.marks or sent.automatic is not None or any(marks_of(body))):
             return "it carries marks already"
         if sent.refused is not None and self._on_existing == "fill":
             return "the service refuses the marks it carries"
@@ -317,13 +339,13 @@ class Session:
         self,
         generation: Generation,
         body: Mapping[str, Any],
-        tip: int,
+        reading: Reading,
         chosen: list[Chosen],
         dropped: Dropped,
     ) -> dict[int, Placed]:
         """Find the places of the wanted marks in a body; by the prefix that each ends."""
         nodes = [each.breakpoint.node for each in chosen]
-        places = sites(body, generation.tree, tip, nodes, self._assume) if nodes else {}
+        places = sites(body, generation.tree, reading, nodes, self._assume) if nodes else {}
         found = {}
         for each in chosen:
             node, lifetime = each.breakpoint

@@ -1,13 +1,14 @@
 """Where in a body its prefixes end, found by counting.
 
 A body that was just read into the tree has its blocks in the order of its path, so the
-place of a prefix follows from its number on the way. Counting looks at no text. Where the
-numbers do not agree, because the model is not shown some block, the two are matched by
+place of a prefix follows from its number on the way. Counting looks at no text. Where a
+body is not so simple, because the model is not shown some block, the two are matched by
 digest instead, which reads everything.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.marking import places_of
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Level, Place
+from cacheplan.turns import Reading
 
 __all__ = ["sites"]
 
@@ -25,42 +27,52 @@ _BILLING = "x-anthropic-billing-header"
 
 
 def sites(
-    body: Mapping[str, Any], tree: PrefixTree, tip: int, wanted: Sequence[int], assume: Assumptions
-) -> dict[int, Place]:
+    body: Mapping[str, Any], tree: PrefixTree, reading: Reading, wanted: Sequence[int],
+    assume: Assumptions,
+) -> dict[int, Place]:  # fmt: skip
     """Return the places where the wanted prefixes of a body end, as far as a mark may."""
-    kind, block = tree.kind, tree.block
-    path = [node for node in tree.path(tip) if kind[block[node]] != SETTINGS]
-    found = _counted(body, path, wanted)
-    if found is None:
-        places = places_of(body, tree, tip, assume)
+    found: dict[int, Place] = {}
+    if reading.ends is None:
+        places = places_of(body, tree, reading.sent.tip, assume)
         found = {node: places[node] for node in wanted if node in places}
+    else:
+        for node in wanted:
+            if tree.level[tree.block[node]] is Level.MESSAGES:
+                found[node] = _in_messages(body["messages"], tree, reading.ends, node)
+            else:
+                if node not in reading.places:
+                    reading.places.update(_before_messages(body, tree, reading.sent.tip))
+                found[node] = reading.places[node]
     return {node: place for node, place in found.items() if not _reserved(body, place)}
 
 
-def _counted(
-    body: Mapping[str, Any], path: Sequence[int], wanted: Sequence[int]
-) -> dict[int, Place] | None:
-    """Find the places by number; ``None`` where there are more blocks than prefixes."""
-    head = [*_tools(body.get("tools")), *_system(body.get("system"))]
-    messages = body.get("messages") or ()
-    sizes = [_size(message) for message in messages]
-    if len(head) + sum(sizes) != len(path):
-        return None
-    number = {node: at for at, node in enumerate(path)}
-    found = {}
-    message, before = 0, len(head)
-    for node in sorted(wanted):
-        at = number[node]
-        if at < len(head):
-            found[node] = head[at]
-            continue
-        while before + sizes[message] <= at:
-            before += sizes[message]
-            message += 1
-        text = isinstance(messages[message].get("content"), str)
-        inside = None if text and at == before else at - before
-        found[node] = Place(level=Level.MESSAGES, index=message, content=inside)
-    return found
+def _in_messages(
+    messages: Sequence[Any], tree: PrefixTree, ends: Sequence[int], node: int
+) -> Place:
+    """Return where a prefix ends that ends in a message."""
+    index = bisect_left(ends, node)
+    if isinstance(messages[index]["content"], str):
+        return Place(level=Level.MESSAGES, index=index)
+    before = ends[index - 1] if index else -1
+    inside, above = 0, tree.parent[node]
+    while above != before and tree.kind[tree.block[above]] != SETTINGS and _spoken(tree, above):
+        inside += 1
+        above = tree.parent[above]
+    return Place(level=Level.MESSAGES, index=index, content=inside)
+
+
+def _spoken(tree: PrefixTree, node: int) -> bool:
+    """Tell whether a prefix ends in the messages; a root ends nowhere."""
+    block = tree.block[node]
+    return block >= 0 and tree.level[block] is Level.MESSAGES
+
+
+def _before_messages(body: Mapping[str, Any], tree: PrefixTree, tip: int) -> dict[int, Place]:
+    """Return where the prefixes end that hold no message."""
+    head = max(tree.tools_end[tip], tree.system_end[tip])
+    path = [node for node in tree.path(head) if tree.kind[tree.block[node]] != SETTINGS]
+    places = [*_tools(body.get("tools")), *_system(body.get("system"))]
+    return dict(zip(path, places, strict=True))
 
 
 def _tools(tools: Any) -> list[Place]:
@@ -74,14 +86,6 @@ def _system(system: Any) -> list[Place]:
     """Return the places of system blocks; a string is one, and an empty one none."""
     number = int(bool(system)) if isinstance(system, str) else len(system or ())
     return [Place(level=Level.SYSTEM, index=at) for at in range(number)]
-
-
-def _size(message: Mapping[str, Any]) -> int:
-    """Return how many blocks a message has, as far as its shape tells."""
-    content = message.get("content")
-    number = 1 if isinstance(content, str) else len(content or ())
-    own = message.get("role") == "system" and message.get("output_config")
-    return number + 1 if own else number
 
 
 def _reserved(body: Mapping[str, Any], place: Place) -> bool:

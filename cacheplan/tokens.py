@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
@@ -91,22 +91,20 @@ class TokenCounter(Protocol):
         """Return one count a block; ``None`` is a model nobody knows."""
 
 
-@runtime_checkable
-class _Ahead(Protocol):
-    """A counter that goes to work while its caller does something else."""
-
-    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
-        """Return what gives the counts when it is called, once."""
-
-
 #: Gives counts that were asked for earlier.
 Later = Callable[[], list[Count]]
 
 
 def begun(counter: TokenCounter, blocks: Sequence[Block], model: facts.Model | None) -> Later:
-    """Ask for counts that are wanted later; who cannot work ahead counts at once."""
-    if isinstance(counter, _Ahead):
-        return counter.begin(blocks, model)
+    """Ask for counts that are wanted later; who cannot work ahead counts at once.
+
+    Who can has a method ``begin`` with the arguments of ``count``, which returns what gives
+    the counts when it is called, once.
+    """
+    begin = getattr(counter, "begin", None)
+    if begin is not None:
+        later: Later = begin(blocks, model)
+        return later
     counts = counter.count(blocks, model)
     return lambda: counts
 

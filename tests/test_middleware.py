@@ -309,7 +309,7 @@ class TestFaults:
         assert middleware.faults == {"on_decision: KeyError": 2}
         assert len(caplog.records) == 1
 
-    @pytest.mark.parametrize("step", ["prepare", "observe"])
+    @pytest.mark.parametrize("step", ["prepare", "observe", "learn"])
     def test_session(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
@@ -318,7 +318,8 @@ class TestFaults:
         def broken(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        fake, middleware = FakeAnthropic(), cacheplan.Middleware(PLAN)
+        fake, kept = FakeAnthropic(), Kept()
+        middleware = cacheplan.Middleware(PLAN, ledger=None if step == "learn" else kept)
         monkeypatch.setattr(middleware.session, step, broken)
         self.send(caplog, middleware, fake)
         assert sum(middleware.faults.values()) == 2

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
+
 from cacheplan.billing import Answer
 from cacheplan.decision import Decision
 from cacheplan.entries import Ledger
@@ -190,6 +192,9 @@ class Driver:
     def tell(self, decision: Decision, outcome: Outcome) -> None:
         """Let the session, the ledger and the user know how a call ended."""
         try:
+            if self._ledger is None and self._on_decision is None:
+                self.session.learn(decision, outcome)
+                return
             entry = self.session.observe(decision, outcome, self.clock())
         except Exception as error:  # noqa: BLE001 -- fail open
             self.fault("learning", error)
@@ -403,8 +408,6 @@ def _previous(body: Any) -> str | None:
 
 def _read_result(text: bytes) -> tuple[str, Answer]:
     """Read a line of a batch's results."""
-    import msgspec
-
     answer = Answer()
     line = msgspec.json.decode(text)
     result = line.get("result") or {}

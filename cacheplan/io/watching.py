@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import base64
 import functools
-import json
 import sys
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
+
+import msgspec
 
 from cacheplan.billing import Answer
 
@@ -202,12 +203,12 @@ def _frames(rest: bytearray) -> Iterator[bytes]:
         start = _FRAME_HEAD + int.from_bytes(rest[4:8])
         payload = bytes(rest[start : length - _FRAME_END])
         del rest[:length]
-        held = json.loads(payload) if payload else {}
+        held = msgspec.json.decode(payload) if payload else {}
         if isinstance(held, dict) and isinstance(held.get("bytes"), str):
             yield base64.b64decode(held["bytes"])
 
 
 def taken(answer: Answer, text: bytes, *, event: bool) -> None:
     """Show one JSON text to whoever collects what an answer says of itself."""
-    found = json.loads(text)
+    found = msgspec.json.decode(text)
     (answer.event if event else answer.take)(found)
