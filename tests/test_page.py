@@ -5,38 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from importlib import resources
-from pathlib import Path
-from typing import Any
 
 import pytest
+from hostile import HOSTILE, hostile
 from reviews import PERSON, dated, reviewed, steady
 
 from cacheplan.page import page
 from cacheplan.report import Review
 
 TEMPLATE = resources.files("cacheplan").joinpath("page.html").read_text(encoding="utf-8")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
-#: What has broken out of pages before, in text, attributes, comments, styles and drawings.
-HOSTILE = (
-    "<script>document.title='broken'</script>",
-    "</title><script>document.title='broken'</script>",
-    "</style><script>document.title='broken'</script>",
-    "\"><img src=x onerror=\"document.title='broken'\">",
-    "' onmouseover='document.title=1' x='",
-    "</svg><svg onload=\"document.title='broken'\">",
-    "--><script>document.title='broken'</script><!--",
-    "{{ 7 * 7 }}{% raw %}",
-    "<iframe srcdoc='<script>1</script>'></iframe>",
-    "<a href=\"javascript:document.title='broken'\">x</a>",
-    "<meta http-equiv=refresh content='0;url=https://e.vil'>",
-    "<base href='https://e.vil/'>",
-    "&lt;script&gt;",
-    "\x1b[31m\u202e",
-)  # fmt: skip
 
 
 class Parsed(HTMLParser):
@@ -72,18 +51,6 @@ class Parsed(HTMLParser):
 def found() -> Review:
     """Review calls whose instructions begin with the time, beside calls that share theirs."""
     return reviewed([*dated(), *steady(label="steady", every=60)])
-
-
-def hostile(words: str) -> Review:
-    """Review calls with hostile words wherever a caller can put them."""
-    lines: list[dict[str, Any]] = [*dated(label=words), *steady(label=f"b{words}", every=60)]
-    for line in lines:
-        line["id"] = f"{line['id']}{words}"
-        line["request"]["system"][0]["text"] += words
-        line["request"]["system"][0]["text"] = line["request"]["system"][0]["text"].replace(
-            "of 10:", f"of {words} {line['id'][5:7]}:"
-        )
-    return reviewed(lines)
 
 
 def test_complete(found: Review) -> None:
@@ -140,18 +107,25 @@ def test_dark_small_and_printed() -> None:
     assert "width=device-width" in TEMPLATE
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-@pytest.mark.parametrize("show", [False, True])
-def test_hostile_words_stay_words(words: str, show: bool) -> None:
-    """Whatever stands in labels, ids and prompts, the elements are the page's own."""
+@pytest.mark.parametrize("words", [*HOSTILE, " ".join(HOSTILE)])
+@pytest.mark.parametrize("models", [False, True])
+def test_hostile_words_stay_words(words: str, models: bool) -> None:
+    """Whatever stands in labels, ids, models, tools and prompts, the elements are its own."""
     tame, wild = (
-        Parsed(page(hostile(said), TEMPLATE, show=show)) for said in ("harmless words", words)
+        Parsed(page(hostile(said, models=models), TEMPLATE, show=not models))
+        for said in ("harmless words", words)
     )
     assert {tag for tag, _ in wild.elements} == {tag for tag, _ in tame.elements}
     names = {name for _, attributes in tame.elements for name in attributes}
     assert {name for _, attributes in wild.elements for name in attributes} == names
     assert wild.open == []
-    assert "\x1b" not in "".join(wild.text)
+    assert not {"\x1b", "\x00", "\u202e", "\ufeff"} & set("".join(wild.text))
+
+
+def test_templates_are_words() -> None:
+    """What looks like a template, or like arithmetic in one, is not worked out."""
+    text = "".join(Parsed(page(hostile("{{ 7 * 7 }}{% raw %}"), TEMPLATE, show=True)).text)
+    assert "{{ 7 * 7 }}{% raw %}" in text
 
 
 def test_hostile_words_are_shown() -> None:
@@ -201,22 +175,3 @@ def test_nothing_to_draw(model: str) -> None:
     text = "".join(Parsed(page(reviewed(lines), TEMPLATE)).text)
     assert "No two calls share a prefix." in text
     assert ("unknown" in text) == (model == "a-new-one")
-
-
-def test_in_a_browser(tmp_path: Path) -> None:
-    """A browser runs nothing of what was smuggled in, and lays the page out."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip("no Chromium is installed here, so no browser has looked at the page")
-    target = tmp_path / "page.html"
-    target.write_text(page(hostile("".join(HOSTILE)), TEMPLATE, show=True), encoding="utf-8")
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", target.as_uri()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    parsed = Parsed(done.stdout)
-    assert "<title>Prompt caching review</title>" in done.stdout
-    assert not {"script", "iframe", "img"} & {tag for tag, _ in parsed.elements}
