@@ -20,10 +20,14 @@ from cacheplan.finding import Finding
 __all__ = ["YIELDS", "settled"]
 
 #: What changes from call to call though it need not: a span, a block, the order or the
-#: wording of tools, the order of keys, the form of a text; a history, a setting, a head.
+#: wording of tools, the order of keys, the form of a text, a text that is not cut; a history,
+#: a setting, a head.
 #: And what is refused reads nothing, and leaves nothing to read.
 _CAUSES: Final = frozenset(
-    {"CP001", "CP002", "CP003", "CP004", "CP005", "CP006", "CP110", "CP202", "CP203", "CP205"}
+    {
+        *("CP001", "CP002", "CP003", "CP004", "CP005", "CP006", "CP009"),
+        *("CP110", "CP202", "CP203", "CP205"),
+    }
 )
 
 #: So many times what a cause saves is still its own: prompts are priced under the best
@@ -34,6 +38,8 @@ _ALIKE: Final = 2
 YIELDS: Final[Mapping[str, frozenset[str]]] = {
     # Two prompts that are nearly one: that they are a parent's and its sub-agent's says more.
     "CP007": frozenset({"CP001", "CP002", "CP204"}),
+    # A block that is another one nearly every time is moved whole.
+    "CP009": frozenset({"CP002"}),
     # What is marked differs in every call, because of that.
     "CP101": _CAUSES,
     # What stands behind the mark is repeated, but for that.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +42,8 @@ def subject(example: Example) -> Subject:
     intake = Intake(counter, example.assume)
     for line in example.lines:
         intake.add(json.dumps(line).encode())
-    return Subject(intake.workload(), Sheet.default(), counter.bodies)
+    workload = replace(intake.workload(), texts=counter.bodies)
+    return Subject(workload, Sheet.default(), workload.texts)
 
 
 def cost(example: Example) -> Decimal:
