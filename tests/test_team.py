@@ -11,8 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 from reviews import PERSON, dated, steady
 
+import cacheplan
 from cacheplan.io.cli import main
 from cacheplan.io.team import nearest
+from cacheplan.terms import Terms
+from cacheplan.waivers import Waiver
 
 REVIEW = "review dated.jsonl --fail-on warning"
 
@@ -198,6 +201,17 @@ class TestSettings:
         assert "CP001" not in codes("demo --settings pyproject.toml")
 
 
+def test_from_python() -> None:
+    """``cacheplan.review`` holds findings against the terms that it is given."""
+    found = cacheplan.review(
+        cacheplan.read("dated.jsonl"),
+        terms=Terms(waivers=(Waiver(code="CP001", reason="by law"),)),
+    )
+    assert [one.waived for one in found.findings if one.code == "CP001"] == ["by law"]
+    assert "by law" in str(found)
+    assert all("CP001" not in step.what for step in found.steps())
+
+
 class TestBaseline:
     """Only what is new fails."""
 
@@ -245,6 +259,15 @@ class TestBaseline:
         assert run(REVIEW).exit_code == 0
         Path("none.json").write_text('{"format": "cacheplan.baseline/1", "findings": []}')
         assert run(f"{REVIEW} --baseline none.json").exit_code == 1
+
+    def test_first_time(self) -> None:
+        """A baseline that the settings name and nobody has written yet can be written."""
+        agree('baseline = "known.json"')
+        result = run(REVIEW)
+        assert result.exit_code == 2
+        assert "known.json: no such file; cacheplan review --write-baseline" in result.stderr
+        assert run(f"{REVIEW} --write-baseline known.json").exit_code == 0
+        assert run(REVIEW).exit_code == 0
 
     def test_nothing_half_done(self) -> None:
         """Where it cannot be written or read, one line says so and nothing is left behind."""

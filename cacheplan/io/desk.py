@@ -114,14 +114,19 @@ class Desk:
                 workload, self.sheet, train=train, watch=lambda name: say(f"comparing: {name}")
             )
 
-    def terms(self, baseline: str | None = None) -> Terms:
-        """Return what findings are held against, with a baseline if there is one."""
+    def terms(self, baseline: str | None = None, to_write: str | None = None) -> Terms:
+        """Return what findings are held against, with a baseline if there is one.
+
+        One that is about to be written may not be there yet.
+        """
         from cacheplan.terms import Terms
 
         terms = self.agreed.terms if self.agreed else Terms()
         if baseline is None and self.agreed is not None:
             baseline = self.agreed.baseline
-        return terms if baseline is None else replace(terms, known=baseline_from(baseline))
+        if baseline is None or (to_write is not None and not Path(baseline).exists()):
+            return terms
+        return replace(terms, known=baseline_from(baseline))
 
     def threshold(self, fail_on: str | None) -> str | None:
         """Return what findings make the command fail: the option's words, else the settings'."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cacheplan.finding import Finding
     from cacheplan.projection import Marker, Projection
     from cacheplan.report import Review
+    from cacheplan.terms import Terms
 
 __all__ = ["bound", "check", "choose", "compare", "explain", "mark", "project", "review"]
 
@@ -53,13 +54,22 @@ def project(
     return projection.project(workload, marker, sheet, name)
 
 
-def review(workload: Workload, *, train: float = 0.5, sheet: Sheet | None = None) -> Review:
-    """Say what the calls share, what breaks it, what to mark, and what that is worth."""
+def review(
+    workload: Workload,
+    *,
+    train: float = 0.5,
+    sheet: Sheet | None = None,
+    terms: Terms | None = None,
+) -> Review:
+    """Say what the calls share, what breaks it, what to mark, and what that is worth.
+
+    Settings in files are the command line's; ``terms`` are what findings are held against.
+    """
     from cacheplan import report
     from cacheplan.subject import Subject
 
     subject = Subject(workload, sheet or Sheet.default(), workload.texts)
-    return report.review(subject, train=train)
+    return report.review(subject, train=train, terms=terms)
 
 
 def bound(workload: Workload, policy: str | plans.Plan, sheet: Sheet) -> tuple[str, Marker]:

@@ -100,6 +100,8 @@ def baseline_from(name: str) -> tuple[Entry, ...]:
     """Read a baseline file."""
     from cacheplan.baseline import read_baseline
 
+    if not Path(name).exists():
+        raise InputError("no such file; cacheplan review --write-baseline FILE makes one").at(name)
     with opened(name) as stream:
         raw = stream.read()
     try:

@@ -33,7 +33,7 @@ def review(
 
     desk = Desk(**given)
     # What cannot be is said before any calls are read.
-    wanted, terms = desk.threshold(fail_on), desk.terms(baseline)
+    wanted, terms = desk.threshold(fail_on), desk.terms(baseline, write_baseline)
     found = desk.review(train, terms)
     reporting.write(found, form, output, show=show_text, sources=desk.sources)
     desk.keep(found, write_baseline)
