@@ -337,6 +337,17 @@ def document_behind(turn: int, body: Body) -> None:
     body["messages"][0]["content"] = [text(LONG, **MARK), document, text(f"q{turn}")]
 
 
+def filled_in(turn: int, body: Body) -> None:
+    """Send instructions and question as one text."""
+    body["messages"][0]["content"] = f"{LONG}\nQuestion {turn}?"
+    body |= MARK
+
+
+def filled_in_behind(turn: int, body: Body) -> None:
+    """Send the question behind the instructions."""
+    body["messages"][0]["content"] = [text(LONG, **MARK), text(f"Question {turn}?")]
+
+
 #: What users saw, the calls in which they saw it, and the finding it has to be.
 SEEN: dict[str, tuple[Lines, str, str]] = {
     "an hour is paid for, and everything is read within seconds": (
@@ -428,6 +439,11 @@ SEEN: dict[str, tuple[Lines, str, str]] = {
     "sub-agents do not share their parent's prompt": (delegated(TOOLS[1:]), "CP204", "tools[0]"),
     "calls sent together all miss": (at_once(10), "CP201", "system[0]"),
     "nothing is ever read": (talk(8, unmarked), "CP102", "messages[0].content[0]"),
+    "nothing is ever read of a filled-in template": (
+        each(questions(8), filled_in),
+        "CP009",
+        "messages[0].content[0]",
+    ),
     "a mark on what is remembered is worse than none": (
         each(questions(8), remembering),
         "CP101",
@@ -460,6 +476,7 @@ FINE: dict[str, Lines] = {
     "sub-agents with their parent's prompt": delegated(TOOLS),
     "calls sent together in a batch, which keeps its own": at_once(10, surface="batch"),
     "what is remembered behind the mark": each(questions(8), remembering_behind),
+    "a template in two blocks": each(questions(8), filled_in_behind),
     "the document behind the instructions": each(questions(8), document_behind),
 }
 

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from cacheplan.edits import Edit, Openings
 from cacheplan.finding import Example, Finding, Fix, Severity
@@ -55,7 +56,7 @@ __all__ = ["CODE", "SEVERITY", "check"]
 CODE = "CP009"
 SEVERITY: Severity = "warning"
 
-#: Texts compared: enough to see where they part, few enough to stay quick.
+#: Texts that begin alike and go on as others, at most: few enough to stay quick.
 COMPARED = 40
 #: What a front must be of the whole prompt: less is not worth a block of its own.
 WORTH = 0.05
@@ -114,25 +115,27 @@ def _places(calls: Sequence[Call], turns: Turns) -> Mapping[int, _Uses]:
 def _alike(subject: Subject, lane: LaneKey, number: int, uses: _Uses) -> Iterator[_Group]:
     """Part texts into those that begin alike for as long as a prefix has to be."""
     tree = subject.tree
-    found: list[_Group] = []
+    #: By how they begin, so that each text is held against few others.
+    found: dict[str, list[_Group]] = {}
     for block, (call, count) in uses.items():
         digest = tree.digest[block]
         text = (subject.bodies.get(digest) or {}).get("text")
-        if not isinstance(text, str):
+        if not isinstance(text, str) or len(text) < FRONT:
             continue
-        for group in found:
+        near = found.setdefault(text[:FRONT], [])
+        for group in near:
             front = before(text, first_difference(group.front, text))
             if _lasts(subject, call, block, number, front, text):
                 group.front = front
                 break
         else:
-            if len(found) == COMPARED:
+            if len(near) == COMPARED:
                 continue
             group = _Group(number, text, {}, {})
-            found.append(group)
+            near.append(group)
         group.lanes[lane] = group.lanes.get(lane, 0) + count
         group.texts[digest] = text, call
-    for group in found:
+    for group in chain.from_iterable(found.values()):
         longer = [text for text, _ in group.texts.values() if len(text) > len(group.front)]
         if len(group.texts) >= ENOUGH and len(longer) == len(group.texts):
             yield group
