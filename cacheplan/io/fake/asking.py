@@ -18,7 +18,6 @@ from cacheplan.errors import InputError
 from cacheplan.io.fake.exchange import Asked, Refusal
 from cacheplan.prices import Sheet
 from cacheplan.validity import validate
-from cacheplan.wire import parse
 
 __all__ = ["LARGEST", "identified", "said", "sensible", "shaped", "supported"]
 
@@ -83,16 +82,15 @@ def supported(
 
 
 def sensible(
-    body: Mapping[str, Any], platform: str, surface: str, assume: Assumptions, *, strict: bool
+    body: Mapping[str, Any], platform: str, surface: str, *, strict: bool
 ) -> Refusal | None:
     """Refuse marks that may not stand, and conversations that make no sense."""
     try:
         faults = validate(body, platform, surface=surface)
-        if faults:
-            return _bad(str(faults[0]))
-        parse(body, assume)
     except InputError as error:
         return _bad(said(error))
+    if faults:
+        return _bad(str(faults[0]))
     return next(map(_bad, _conversation(body["messages"])), None) if strict else None
 
 

@@ -67,7 +67,7 @@ class FakeAnthropic:
         keep: int | None = None,
     ) -> None:
         self._assume = assume or Assumptions()
-        self._counter = counter or default_counter(self._assume)
+        self._given = counter
         messages = Messages(
             self._counter, sheet or Sheet.default(), self._assume, strict=strict, keep=keep
         )
@@ -84,6 +84,10 @@ class FakeAnthropic:
         self._held = False
         self._lock = threading.RLock()
         self._listener: Listener | None = None
+
+    def _counter(self) -> TokenCounter:
+        """Return who counts: the one that was given, or a fresh one."""
+        return self._given or default_counter(self._assume)
 
     def __enter__(self) -> Self:
         """Begin to listen."""
@@ -252,7 +256,7 @@ class FakeAnthropic:
 
     def workload(self) -> Workload:
         """Return the calls that were answered, as a workload."""
-        intake = Intake(self._counter, self._assume)
+        intake = Intake(self._counter(), self._assume)
         for line in self.lines():
             intake.add(json.dumps(line).encode())
         return intake.workload()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
@@ -59,13 +59,14 @@ class _Heard(NamedTuple):
 class Messages:
     """Answers prompts, one after the other.
 
+    ``counter`` makes one who counts tokens, and may remember every block it was shown.
     ``keep`` bounds what is remembered: the newest so many calls. Entries that only older
     calls wrote or read are forgotten with them.
     """
 
     def __init__(
         self,
-        counter: TokenCounter,
+        counter: Callable[[], TokenCounter],
         sheet: Sheet,
         assume: Assumptions,
         *,
@@ -78,7 +79,7 @@ class Messages:
         self._assume = assume
         self._strict = strict
         self._keep = keep
-        self._prompts = Prompts(counter, sheet, assume)
+        self._prompts = Prompts(counter(), sheet, assume)
         self._made = 0
         self._said: dict[str, Said] = {}
         self._heard: deque[_Heard] = deque(maxlen=keep)
@@ -127,7 +128,7 @@ class Messages:
         if refusal is None:
             body = self._whole(body)
         if refusal is None and not isinstance(body, Refusal):
-            refusal = sensible(body, where, envelope.surface, self._assume, strict=self._strict)
+            refusal = sensible(body, where, envelope.surface, strict=self._strict)
         if refusal is not None or isinstance(body, Refusal):
             return refusal or body
         raw = encode(body)
@@ -243,7 +244,7 @@ class Messages:
             return "unavailable"
         try:
             return explain(
-                earlier, later, counter=self._counter, sheet=self._sheet, assume=self._assume
+                earlier, later, counter=self._counter(), sheet=self._sheet, assume=self._assume
             ).reason
         except (UnknownFactError, UnsupportedError):
             return "unavailable"
@@ -262,7 +263,7 @@ class Messages:
 
     def _renew(self) -> None:
         """Start over with the newest calls alone, for a tree only ever grows."""
-        self._prompts = Prompts(self._counter, self._sheet, self._assume)
+        self._prompts = Prompts(self._counter(), self._sheet, self._assume)
         for raw, envelope, first_token_after in self._heard:
             sent = self._prompts.read(raw, envelope)
             self._prompts.serve(sent, envelope.at or 0.0, first_token_after)
