@@ -22,6 +22,7 @@ from cacheplan.trials import Prices, Trial
 __all__ = ["Gaps", "Reuse", "by_gaps"]
 
 _SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
+_MINUTES, _HOUR = _SHORT.seconds, _LONG.seconds
 
 #: Fixed places tried per lane, beside the tails: four slots less one for the tail.
 FIXED: Final = 3
@@ -42,8 +43,8 @@ class Reuse:
         """Book one use, so long after the one before it."""
         self.uses += 1
         self.tokens += tokens
-        self.within_5m += gap <= _SHORT.seconds
-        self.within_1h += gap <= _LONG.seconds
+        self.within_5m += gap <= _MINUTES
+        self.within_1h += gap <= _HOUR
 
     def said(self) -> str:
         """Say it in a sentence."""
@@ -98,7 +99,7 @@ class Gaps:
                     continue
                 gap = at - last.get(node, float("-inf"))
                 reuse.book(gap, tree.tokens[node])
-                if gap <= _LONG.seconds:
+                if gap <= _HOUR:
                     parted = (reuse, node)
                 last[node] = at
             earlier = self._continued(trial, tips)

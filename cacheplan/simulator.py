@@ -160,6 +160,15 @@ class SimulatedCache:
         self._hit_rate = {"messages": assume.hit_rate, "batch": assume.batch_hit_rate}
         self._runs_since: dict[str, float] = {}
         self._credit = dict.fromkeys(self._hit_rate, 0.0)
+        #: True under the usual answers, where some questions need not be asked each time:
+        #: what is written is found; and reading refreshes entries, each for its own lifetime.
+        self._sure = min(self._hit_rate.values()) >= 1
+        self._plain = (
+            self._width == 1
+            and self._restores == "own"
+            and assume.refreshed != "hit"
+            and not assume.write_inside_read
+        )
 
     def serve(self, call: Call, breakpoints: Sequence[Breakpoint]) -> Usage:
         """Charge one call and keep what it leaves behind; raise if the service says no.
@@ -168,7 +177,7 @@ class SimulatedCache:
         each round is served in turn, with the service's own 5-minute breakpoint on the
         newest answer, and the sum is charged.
         """
-        if self._grown < len(self.tree):
+        if self._grown < len(self.tree.parent):
             self._grow()
         if breakpoints and breakpoints is call.marks and call.refused is not None:
             raise RejectedError(call.refused)
@@ -265,7 +274,7 @@ class SimulatedCache:
             stop = place[node] - self._reach
             while place[node] > stop:
                 if dead[node] > alive and ready[node] <= at:
-                    return node if self._found(call) else -1
+                    return node if self._sure or self._found(call) else -1
                 node = parent[node]
         return -1
 
@@ -308,29 +317,38 @@ class SimulatedCache:
         A longer prefix is a larger node, also where its last block has no tokens.
         """
         ready, dead, lives = self._ready, self._dead, self._lives
-        beyond = hit // self._width
+        beyond, alive, plain = hit // self._width, at - self._grace, self._plain
         if hit >= 0:
-            self._refresh(hit, at, marks)
-            for entry in self._tied:
-                if entry // 2 == beyond:
-                    self._refresh(entry, at, marks)
+            self._refresh_hit(hit, at, marks)
         readable = at + call.first_token_after - _TICK if self._from_first_token else at
         for mark in marks:
             node, lifetime = mark
             entry = node if self._width == 1 else 2 * node + (lifetime is _HOUR)
             if node > beyond:
-                if dead[entry] > at - self._grace:
+                if dead[entry] > alive:
                     self._write_again(entry, readable, at, _SECONDS[lifetime])
                 else:
                     ready[entry] = readable
                     lives[entry] = seconds = _SECONDS[lifetime]
                     dead[entry] = at + seconds
-            elif entry != hit:
+            elif entry != hit and not plain:
                 self._touch(entry, mark, at, readable)
+            elif entry != hit and dead[entry] > alive and ready[entry] <= at:
+                dead[entry] = max(dead[entry], at + lives[entry])
             if self._upgrades and lifetime is _HOUR and node <= beyond:
                 self._lengthen(entry, at)
         if self._refreshes_all and hit >= 0:
             self._refresh_below(hit, at, marks)
+
+    def _refresh_hit(self, hit: int, at: float, marks: Sequence[Breakpoint]) -> None:
+        """Refresh the entry that was read, and its twin where both lifetimes found one."""
+        if self._plain:
+            self._dead[hit] = max(self._dead[hit], at + self._lives[hit])
+            return
+        self._refresh(hit, at, marks)
+        for entry in self._tied:
+            if entry // 2 == hit // self._width:
+                self._refresh(entry, at, marks)
 
     def _refresh_below(self, hit: int, at: float, marks: Sequence[Breakpoint]) -> None:
         """Refresh every live entry under the one that was hit."""
