@@ -50,6 +50,11 @@ class Fix:
     #: Where it is not safe: what mends a part of it and is.
     safely: Fix | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the shape that ``--format json`` prints."""
+        safely = None if self.safely is None else self.safely.what
+        return {"safe": self.safe, "what": self.what, "safely": safely}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Finding:
@@ -121,7 +126,7 @@ class Finding:
             "message": self.message,
             "saving_usd": _number(self.saving),
             "saving_usd_per_day": _number(self.saving_per_day),
-            "fix": None if self.fix is None else {"safe": self.fix.safe, "what": self.fix.what},
+            "fix": None if self.fix is None else self.fix.to_json(),
         }
 
 

@@ -93,6 +93,8 @@ def _finding(finding: Finding, found: Review, *, show: bool) -> Iterator[str]:
             yield f"- {escaped(called(one))}{f': {code(text)}' if text else ''}"
     if finding.fix is not None:
         yield f"\nFix ({safety(finding.fix)}): {escaped(finding.fix.what)}."
+        if (safely := finding.fix.safely) is not None:
+            yield f"\nOr ({safety(safely)}): {escaped(safely.what)}."
         if finding.fix.patch is not None:
             yield from _patch(finding.fix.patch, show=show)
 

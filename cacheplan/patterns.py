@@ -108,6 +108,8 @@ def name_at(text: str, offset: int) -> Match | None:
     return None
 
 
+#: Characters of a line that are left behind a cut rather than cut it.
+_LINE: Final = 200
 #: Two texts with less in common than this share are two texts, not one with a span.
 _ALIKE: Final = 0.8
 #: Any named stretch; where several begin at one place, the most telling.
@@ -218,7 +220,8 @@ def before(text: str, offset: int) -> str:
     >>> before("Be kind. It is 10:15 now.", 17)
     'Be kind. It is '
     """
-    line = text.rfind("\n", 0, offset) + 1
+    # A line may be a page long.
+    line = text.rfind("\n", max(offset - _LINE, 0), offset) + 1
     return text[: line or text.rfind(" ", 0, offset) + 1]
 
 

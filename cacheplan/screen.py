@@ -103,6 +103,9 @@ class Screen:
             lines.append(self._wrapped(said, "    ", "      ", most=2))
         if one.fix is not None:
             lines.append(self._wrapped(f"{one.fix.what} ({safety(one.fix)})", "  → ", "    "))
+            if one.fix.safely is not None:
+                said = f"or: {one.fix.safely.what} ({safety(one.fix.safely)})"
+                lines.append(self._wrapped(said, "    ", "      "))
             if one.fix.patch is not None:
                 lines.append(self._wrapped(f"{patched(one.fix.patch)}:", "    ", "    "))
                 lines += self._changes("-", one.fix.patch.before)

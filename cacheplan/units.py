@@ -15,7 +15,7 @@ from cacheplan import kinds
 from cacheplan.canonical import canonical, digest
 from cacheplan.prompt import Level
 
-__all__ = ["Heads", "Unit", "behind", "cut", "empty", "remade", "worded"]
+__all__ = ["FRONT", "Heads", "Unit", "behind", "cut", "empty", "remade", "worded"]
 
 #: Characters that a block of its own is made for: some fifty tokens, and no prefix that a
 #: model keeps is shorter than ten times that.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cacheplan.patterns import (
     PATTERNS,
+    before,
     first_difference,
     name_at,
     shape,
@@ -183,6 +184,26 @@ class TestVariation:
         assert names.made_anew(5)
         assert not names.made_anew(6)
 
+    @given(
+        st.lists(st.text("abc", min_size=3, max_size=6), min_size=1, max_size=3),
+        st.lists(st.integers(0, 99_999), min_size=3, max_size=6, unique=True),
+    )
+    def test_one_more(self, words: list[str], numbers: list[int]) -> None:
+        """A text that was not compared is parted as if it had been."""
+        texts = [f"Be kind. {' '.join(f'{word} {n} ' for word in words)} bye" for n in numbers]
+        found, some = variation(texts), variation(texts[:-1])
+        assert found is not None
+        assert some is not None
+        assert some.part(texts[-1]) == found.parts[-1]
+        assert [some.part(text) for text in texts[:-1]] == [*some.parts]
+
+    def test_another_frame(self) -> None:
+        """A text that begins or ends otherwise is no version."""
+        found = variation(["It is 10:15 now.", "It is 11:15 now."])
+        assert found is not None
+        for text in ("It was 10:15 now.", "It is 10:15 here.", "It is", ""):
+            assert found.part(text) is None
+
     @given(st.text(max_size=30), st.text(max_size=30))
     def test_nothing_is_lost(self, one: str, two: str) -> None:
         """What stays and what varies are together as long as the text was."""
@@ -191,3 +212,23 @@ class TestVariation:
             for text, (rest, own) in zip((one, two), found.parts, strict=True):
                 assert len(text) <= len(rest) + len(own)
             assert len({rest for rest, _ in found.parts}) == 1
+
+
+class TestBefore:
+    """Where a text is cut in front of what differs."""
+
+    @given(st.text("ab \n", max_size=40), st.integers(0, 40))
+    def test_whole_words(self, text: str, offset: int) -> None:
+        """It is a start of the text that ends with a line or a word, as late as can be."""
+        found = before(text, offset)
+        assert text.startswith(found)
+        assert len(found) <= offset
+        rest = text[len(found) : offset]
+        assert "\n" not in rest
+        assert found == "" or found[-1] in " \n"
+        assert " " not in rest or found[-1:] == "\n"
+
+    def test_a_page_in_a_line(self) -> None:
+        """A long line is cut before the word."""
+        text = f"One.\n{'Be kind. ' * 50}It is 10:15."
+        assert before(text, text.index("10:15")) == text.removesuffix("10:15.")

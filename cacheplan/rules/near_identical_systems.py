@@ -59,7 +59,7 @@ from cacheplan.patterns import Variation, before, opening, variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
-from cacheplan.units import Heads, Unit, cut, worded
+from cacheplan.units import FRONT, Heads, Unit, cut, worded
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -188,12 +188,19 @@ def _finding(subject: Subject, group: _Group) -> Finding:
             what="put what differs into a block at the end of the system prompt; the model"
             " reads it there instead",
             edit=Edit(head=_splitter(dict(zip(digests, found.parts, strict=True)))),
-            safely=Fix(
-                safe=True,
-                what="cut the block in two before what differs, so that calls share the start",
-                edit=Edit(head=cut(before(_text(subject, first), found.start), digests)),
-            ),
+            safely=_cut(before(_text(subject, first), found.start), digests),
         ),
+    )
+
+
+def _cut(front: str, digests: Sequence[bytes]) -> Fix | None:
+    """Return what lets all that stands before the difference be shared."""
+    if len(front) < FRONT:
+        return None
+    return Fix(
+        safe=True,
+        what="cut the block in two before what differs, so that calls share what stands there",
+        edit=Edit(head=cut(front, digests)),
     )
 
 

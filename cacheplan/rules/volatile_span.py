@@ -55,7 +55,7 @@ from cacheplan.pins import Pin, kept_last, named_by
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
-from cacheplan.units import Heads, Unit, cut, remade, worded
+from cacheplan.units import FRONT, Heads, Unit, cut, remade, worded
 from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
@@ -230,10 +230,13 @@ def _cut(group: _Group, found: Variation) -> Fix | None:
     if group.slot.level is not Level.SYSTEM:
         return None
     text, _ = next(iter(group.versions.values()))
+    front = before(text, found.start)
+    if len(front) < FRONT:
+        return None
     return Fix(
         safe=True,
         what="cut the block in two before what differs, so that calls share what stands there",
-        edit=Edit(head=cut(before(text, found.start), frozenset(group.versions))),
+        edit=Edit(head=cut(front, frozenset(group.versions))),
     )
 
 
