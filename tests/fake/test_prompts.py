@@ -126,3 +126,27 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
         (used.read, used.write_5m, used.write_1h, used.uncached) for used in charged
     ]
     assert [row["read"] > 0 for row in rows] == [False, True, True, True, True, False]
+
+
+def test_rounds_are_charged_as_simulated() -> None:
+    """An answer with results of server tools is charged as it is once a later call repeats it."""
+    assume = Assumptions()
+    fake = FakeAnthropic(counter=COUNTER)
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+    hit = {"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "e" * 9000}
+    result = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [hit]}
+    answer: list[dict[str, Any]] = [search, result, {"type": "text", "text": "Found."}]
+    fake.say(answer)
+    tools = [{"type": "web_search_20250305", "name": "web_search"}]
+    one = body("Hello", tools=tools)
+    send(fake, one)
+    said = [*one["messages"], {"role": "assistant", "content": answer}]
+    send(fake, {**one, "messages": [*said, {"role": "user", "content": "And?"}]})
+    intake = Intake(COUNTER, assume)
+    for line in fake.lines():
+        intake.add(json.dumps({**line, "response": {}}).encode())
+    served = replay(intake.workload(), lambda call: call.marks, Sheet.default())
+    charged = [call.usage for call in fake.calls if call.usage]
+    assert [usage for _, usage, _, _ in served] == charged
+    assert charged[0].read > 3000
+    assert charged[1].read == charged[0].written

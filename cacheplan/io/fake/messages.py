@@ -46,6 +46,8 @@ class Said(NamedTuple):
     usage: Usage
     #: Whole, where the caller sent only the newest part of a thread.
     body: Mapping[str, Any]
+    #: How often the model was asked: once, and again after each answer of a server tool.
+    rounds: int = 1
 
 
 class _Heard(NamedTuple):
@@ -109,6 +111,7 @@ class Messages:
             return Refusal(400, str(error))
         self._remember(_Heard(raw, envelope, first_token_after))
         done = self._say(body, content, reply, usage, envelope)
+        done = done._replace(rounds=1 + len(rounds))
         self._said[done.message["id"]] = done
         return done
 

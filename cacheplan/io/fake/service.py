@@ -43,6 +43,8 @@ class _Outcome(NamedTuple):
     prompt: bool = False
     #: The prompt in full, where only its newest part was sent.
     whole: Any = None
+    #: How long it takes.
+    seconds: float = 0.0
 
 
 class _Task(NamedTuple):
@@ -113,8 +115,7 @@ class Service:
         platform = found.platform if found else self._platform
         envelope = Envelope(platform, "messages", self._workspace(asked), at)
         self._record(asked, body, envelope, outcome, self.first_token_after)
-        takes = self.first_token_after if outcome.usage is not None else 0.0
-        return _broken(_rendered(outcome, found, ticket), trouble), takes
+        return _broken(_rendered(outcome, found, ticket), trouble), outcome.seconds
 
     def _record(
         self, asked: Asked, body: Any, envelope: Envelope, outcome: _Outcome, after: float
@@ -194,6 +195,7 @@ class Service:
             headers=headers,
             prompt=True,
             whole=done.body,
+            seconds=self.first_token_after * done.rounds,
         )
 
     def _create_batch(self, task: _Task) -> _Outcome | Refusal:
