@@ -16,9 +16,10 @@ from cacheplan.subject import Subject
 __all__ = ["Box", "branches"]
 
 #: Boxes beyond which those with the least tokens are drawn as one with their neighbours.
-BOXES: Final = 120
-#: A branch of fewer calls than this part of all is drawn as one with its neighbours.
-PART: Final = 80
+BOXES: Final = 300
+#: A branch of fewer calls than this part of all is drawn as one with its neighbours, and a
+#: box goes on where it loses fewer: on a screen that is two lines of dots.
+PART: Final = 180
 
 
 class Box(NamedTuple):
@@ -27,9 +28,11 @@ class Box(NamedTuple):
     #: In tokens from the start of the prompt.
     start: float
     end: float
-    #: How many calls are above it, and how many have it.
+    #: How many calls are above it, and how many have its beginning.
     top: int
     calls: int
+    #: How many have it on average: some may end within it.
+    high: float
     #: How many branches are drawn as this one; where it is more than one, ``end`` is where
     #: their calls end on average.
     branches: int
@@ -101,11 +104,11 @@ class _Forest:
         while waiting:
             _, fork, top = heappop(waiting)
             small = []
-            for node in sorted(self._children.get(fork, ()), key=lambda n: (-self._through[n], n)):
+            for node in sorted(self._children.get(fork, []), key=lambda n: (-self._through[n], n)):
                 if drawn >= BOXES or self._through[node] * PART < total:
                     small.append(node)
                     continue
-                box, end = self._one(node, top)
+                box, end = self._one(node, top, total // PART)
                 yield box
                 heappush(waiting, (-self._area[end], end, top))
                 drawn += 1
@@ -114,24 +117,35 @@ class _Forest:
                 yield self._several(small, self._tree.tokens[fork], top)
                 drawn += 1
 
-    def _one(self, node: int, top: int) -> tuple[Box, int]:
-        """Return one branch up to its fork, and the prefix at the fork."""
-        calls, start = self._through[node], self._tree.tokens[self._tree.parent[node]]
-        while True:
-            below = self._children.get(node, ())
-            if len(below) != 1 or self._through[below[0]] != calls:
+    def _one(self, node: int, top: int, fewer: int) -> tuple[Box, int]:
+        """Return one branch up to its fork, and the prefix at the fork.
+
+        It goes on where only a few calls end, so that a conversation is no endless stair.
+        """
+        tree, first = self._tree, node
+        calls, start, area = self._through[node], tree.tokens[tree.parent[node]], self._own(node)
+        while len(below := self._children.get(node, [])) == 1:
+            left = self._through[below[0]]
+            if left + fewer < calls or (left == 1) != (calls == 1):
                 break
             node = below[0]
-        end = self._tree.tokens[node]
+            area += self._own(node)
+        end = tree.tokens[node]
+        high = area / (end - start) if end > start else float(calls)
         shared = end if calls > 1 else start
-        return Box(start, end, top, calls, 1, shared, self._lane([node])), node
+        return Box(start, end, top, calls, high, 1, shared, self._lane([first])), node
+
+    def _own(self, node: int) -> int:
+        """Return the tokens of the block that ends a prefix, of all calls together."""
+        tree = self._tree
+        return (tree.tokens[node] - tree.tokens[tree.parent[node]]) * self._through[node]
 
     def _several(self, nodes: Sequence[int], start: int, top: int) -> Box:
         """Return branches drawn as one, as wide as their calls are on average."""
         calls = sum(self._through[node] for node in nodes)
         end = start + sum(self._area[node] for node in nodes) / calls
         shared = start + sum(self._shared[node] for node in nodes) / calls
-        return Box(start, end, top, calls, len(nodes), shared, self._lane(nodes))
+        return Box(start, end, top, calls, calls, len(nodes), shared, self._lane(nodes))
 
     def _lane(self, nodes: Sequence[int]) -> str:
         """Name the calls that have these prefixes, if they are of one kind."""

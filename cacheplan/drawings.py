@@ -36,6 +36,8 @@ _ROOM_HIGH, _ROOM_WIDE = 15, 12.0
 #: What starts within this part of the longest prompt is its beginning: the service may add
 #: a little before it.
 _BEGINS: Final = 0.02
+#: Boxes lower than that, in pixels, would be all outline.
+_THIN: Final = 5
 #: Ticks of an axis, at most.
 _TICKS: Final = 5
 #: How many marks may stand closer than this many percent before their words would overlap.
@@ -185,7 +187,7 @@ def tree(boxes: Sequence[Box]) -> dict[str, Any]:
     calls = max((box.top + box.calls for box in boxes), default=0) or 1
     drawn = []
     for box in sorted(boxes, key=lambda box: (box.top, box.start)):
-        high = box.calls / calls * _TREE_HIGH
+        high = box.high / calls * _TREE_HIGH
         wide = _percent(box.end - box.start, widest)
         room = high >= _ROOM_HIGH and wide >= _ROOM_WIDE
         drawn.append(
@@ -195,6 +197,7 @@ def tree(boxes: Sequence[Box]) -> dict[str, Any]:
                 "high": round(high, 1),
                 "wide": wide,
                 "shared": _percent(box.shared - box.start, box.end - box.start),
+                "line": "thin" if high < _THIN else "block",
                 "title": _box(box),
                 "words": _box_words(box, begins=box.start < widest * _BEGINS) if room else "",
             }
