@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from small import Characters, digest_line, message, request, tool
 
 from cacheplan.errors import InputError
 from cacheplan.io.assertions import assert_no_findings, assert_prefix_stable
+from cacheplan.testing import FakeAnthropic
 
 COUNTER = Characters()
 
@@ -143,6 +145,18 @@ class TestCalls:
         assert_prefix_stable(lines, upto="messages")
         with pytest.raises(AssertionError):
             assert_prefix_stable([line["request"] for line in lines], upto="messages")
+
+    def test_imitated_service(self) -> None:
+        """What the imitated service received are lines, and so are calls."""
+        fake = FakeAnthropic()
+        through = anthropic.DefaultHttpxClient(transport=fake.transport())
+        with anthropic.Anthropic(api_key="any", http_client=through) as client:
+            for line in dated(4):
+                client.messages.create(**line["request"])
+        with pytest.raises(AssertionError, match="a time changed"):
+            assert_prefix_stable(fake.lines())
+        with pytest.raises(AssertionError, match="CP001"):
+            assert_no_findings(fake.lines())
 
     def test_file(self, folder: Path) -> None:
         """A workload file is read, and a bad line is named."""

@@ -56,10 +56,7 @@ def _table(path: Path, shown: str) -> Any:
     import tomllib
 
     with opened(path) as stream:
-        try:
-            raw = stream.read()
-        except OSError as error:
-            raise InputError((error.strerror or str(error)).lower()).at(shown) from error
+        raw = stream.read()
     if _SIGN not in raw:
         return None
     try:
