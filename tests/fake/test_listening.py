@@ -42,8 +42,10 @@ def test_a_connection_is_kept(line: http.client.HTTPConnection, fake: FakeAnthro
         assert line.getresponse().read()
         line.request("GET", "/nowhere", headers=HEADERS)
         assert line.getresponse().read()
+        line.request("HEAD", "/", headers=HEADERS)
+        assert line.getresponse().read() == b""
     assert line.sock is used
-    assert [one.status for one in fake.received] == [200, 404] * 3
+    assert [one.status for one in fake.received] == [200, 404, 404] * 3
 
 
 def test_a_body_in_chunks(line: http.client.HTTPConnection) -> None:

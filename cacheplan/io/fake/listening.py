@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,7 +36,9 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing where a client went away in the middle."""
+        """Say nothing where a client went away in the middle, or speaks no HTTP."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,7 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
         if len(answer.pieces) == 1 and not answer.broken:
             self.send_header("content-length", str(len(answer.pieces[0])))
             self.end_headers()
-            self.wfile.write(answer.pieces[0])
+            if self.command != "HEAD":
+                self.wfile.write(answer.pieces[0])
             return
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
@@ -94,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             told = Refusal(500, f"the imitation itself failed: {error!r}")
             return answered(500, told.body(""), {"x-should-retry": "false"})
 
-    do_GET = do_POST = do_DELETE = do_PUT = _serve  # noqa: N815 -- http.server's names
+    do_GET = do_POST = do_DELETE = do_PUT = do_HEAD = _serve  # noqa: N815 -- http.server's names
 
     def _content(self) -> bytes:
         """Read a body, sent whole or in chunks."""
