@@ -270,7 +270,7 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
     if planned is not None and marked:
         yield (
             f"On the calls that are scored, a plan costs {ratio(planned / marked)} of what they"
-            f" cost as marked. {made.comparison.notes[0]}"
+            " cost as marked."
         )
     if made.unpriced:
         yield f"No price is known for {', '.join(made.unpriced)}: what it costs is unknown."

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cacheplan.tables import aligned, count, dollars, html, percent, ratio
+from cacheplan.tables import (
+    aligned,
+    clipped,
+    columns,
+    count,
+    dollars,
+    html,
+    padded,
+    percent,
+    printable,
+    ratio,
+)  # fmt: skip
 
 HEAD = ("name", "number", "source")
 ROWS = [("long name", "1", "a page"), ("x", "1,000", "another page")]
@@ -87,3 +98,42 @@ def test_numbers() -> None:
     assert (count(0), count(1_234_567)) == ("0", "1,234,567")
     assert (ratio(None), ratio(0.8664), ratio(Decimal(1))) == ("-", "0.866", "1.000")
     assert (percent(None), percent(-0.0312), percent(1.0)) == ("-", "-3.12 %", "100.00 %")
+
+
+@given(st.text(), st.integers(0, 40), st.booleans())
+def test_padded(text: str, width: int, right: bool) -> None:
+    """A cell is filled up to its width in columns, on the side where nothing stands."""
+    cell = padded(text, width, right=right)
+    assert columns(cell) == max(columns(text), width)
+    assert cell.strip(" ") == text.strip(" ")
+    assert cell.endswith(text) if right else cell.startswith(text)
+
+
+@given(st.text(), st.integers(3, 40))
+def test_clipped(text: str, most: int) -> None:
+    """What is too long keeps its beginning and its end; the rest is left as it is."""
+    cell = clipped(text, most)
+    if columns(text) <= most:
+        assert cell == text
+    else:
+        front, _, back = cell.partition("…")
+        assert text.startswith(front)
+        assert text.endswith(back)
+        assert len(cell) <= most
+
+
+@given(st.text(alphabet="ab客Ａé\u0301"))
+def test_columns(text: str) -> None:
+    """A wide letter takes two columns, an accent of its own none, any other sign one."""
+    assert columns(text) == len(text) + sum(text.count(sign) for sign in "客Ａ") - text.count(
+        "\u0301"
+    )
+
+
+@given(st.text())
+def test_printable(text: str) -> None:
+    """Whatever was written, a terminal only shows it; what it can show stays as it is."""
+    said = printable(text)
+    assert all(sign.isprintable() or sign == "\n" for sign in said)
+    if text.isprintable():
+        assert said == text
