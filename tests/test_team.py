@@ -97,6 +97,18 @@ class TestSettings:
         assert before["mended"] != before["planned"]
         assert found["mended"] == found["planned"]
 
+    @pytest.mark.parametrize("form", ["text", "markdown", "html", "sarif"])
+    def test_every_report_says_so(self, form: str) -> None:
+        """Each form gives the reason of a waived finding, and says which are known."""
+        run("review dated.jsonl --write-baseline known.json")
+        agree('[[tool.cacheplan.waive]]\ncode = "CP001"\nreason = "bound by law"')
+        found = run(f"review dated.jsonl --baseline known.json --format {form}").stdout
+        assert "bound by law" in " ".join(found.split())
+        words = "known to the baseline"
+        assert words not in found
+        known = run(f"review dated.jsonl --baseline known.json --no-settings --format {form}")
+        assert words in " ".join(known.stdout.split())
+
     def test_idle_waiver(self) -> None:
         """A waiver that matches nothing is said."""
         agree('[[tool.cacheplan.waive]]\ncode = "CP002"\nplace = "tools"\nreason = "x"')
