@@ -25,7 +25,7 @@ from cacheplan.io.plans import Plan
 from cacheplan.io.progress import bytes_read, watching
 from cacheplan.io.reading import opened, read
 from cacheplan.io.team import baseline_from, nearest, settings_from, write_baseline
-from cacheplan.io.writing import write_lines, write_text
+from cacheplan.io.writing import write_lines, write_raw, write_text
 from cacheplan.prices import Sheet
 from cacheplan.strict_json import value
 from cacheplan.workload import Workload
@@ -227,7 +227,7 @@ class Desk:
                     marked = mark_body(body, chosen, assume=self.assume)
             write_text(output, json.dumps(marked, indent=2, ensure_ascii=False) + "\n")
             return
-        write_lines(output, marked_lines(source, chosen, self.sheet, self.assume))
+        write_raw(output, marked_lines(source, chosen, self.sheet, self.assume))
 
     def check(self, body: str, platform: str) -> list[Finding]:
         """Check one body."""
