@@ -28,10 +28,8 @@ class TestLaws:
     @settings(max_examples=60)
     @given(digest_workloads(models=MODELS))
     def test_areas(self, lines: list[dict[str, Any]]) -> None:
-        """All boxes together are all prompt tokens, and the shared parts what several calls have.
-
-        The oracle counts prefixes as lists of blocks, call by call.
-        """
+        """All boxes are all prompt tokens together, shared parts those that several calls have."""
+        # The oracle counts prefixes call by call.
         seen = subject(lines)
         tree = seen.tree
         had: Counter[int] = Counter()

@@ -46,10 +46,8 @@ class TestBlocks:
     @settings(max_examples=60)
     @given(digest_workloads(models=["claude-sonnet-5", "claude-haiku-4-5"]))
     def test_calls(self, lines: list[dict[str, Any]]) -> None:
-        """A block counts the calls of its kind that begin with everything up to it.
-
-        The oracle compares prompts block by block.
-        """
+        """A block counts the calls of its kind that begin with everything up to it."""
+        # The oracle compares prompts block by block.
         seen = subject(lines)
         tree = seen.tree
         for one in portraits(seen, choose(seen.workload, seen.sheet)):
