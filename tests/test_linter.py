@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
-from small import digest_line, workload
+import pytest
+from reviewed import subject as reviewed
+from small import digest_line, message, request, workload
 
 from cacheplan.choosing import choose
 from cacheplan.edits import Edit, edited
@@ -126,3 +129,40 @@ def test_a_day_is_made_of_the_time_that_was_seen() -> None:
     assert found.saving_per_day is not None
     seen = Decimal(89 * 60) / 86_400
     assert abs(found.saving_per_day * seen - found.saving) < Decimal("1e-9")
+
+
+@pytest.mark.parametrize(("model", "safe"), [("claude-opus-5-5", False), (MODEL, True)])
+def test_nothing_is_safe_that_unbinds_thinking(model: str, *, safe: bool) -> None:
+    """What changes the prefix of thinking is not safe where the model checks that."""
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    talk = [message("user", "q"), {"role": "assistant", "content": [thought]}, message("user", "r")]
+    looked_at = reviewed(
+        {"at": 60 * at, "request": request(*talk, system=f"System {at}.") | {"model": model}}
+        for at in range(9)
+    )
+    fix = replace(LAYOUT, safe=True)
+    found = lint(looked_at, [rule(fix)]).findings[0].fix
+    assert found is not None
+    assert found.safe == safe
+    assert ("bound to the prefix" in found.what) != safe
+
+
+def test_before_and_after() -> None:
+    """A priced finding shows what its fix changes in one call, be it prompts or marks."""
+    looked_at = subject()
+
+    def remark(call: Any) -> list[Breakpoint]:
+        return [Breakpoint(call.tip, Lifetime.ONE_HOUR)]
+
+    fixes = [LAYOUT, Fix(safe=True, what="mark the end", remark=remark), NOTHING]
+    patches = []
+    for fix in fixes:
+        found = lint(looked_at, [rule(fix)]).findings[0].fix
+        assert found is not None
+        patches.append(found.patch)
+    layout, marks, nothing = patches
+    assert layout is not None
+    assert [change.place for change in layout.before] == ["system[0]"]
+    assert marks is not None
+    assert [change.place for change in marks.after] == ["messages[0].content[0]"]
+    assert nothing is None
