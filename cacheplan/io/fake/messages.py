@@ -35,6 +35,8 @@ _REASONS: Final = frozenset(
 _OPAQUE: Final = ("betas", "anthropic_beta", "context_management")
 
 
+#: Members that a thread does not hold on to.
+_OF_ONE_CALL: Final = frozenset({"diagnostics", "stream"})
 #: What a call without room for an answer is told; what was scripted waits for the next.
 _NOTHING: Final = Reply(content=())
 
@@ -159,7 +161,8 @@ class Messages:
             return Refusal(404, "thread.previous_message_id: this message is not known")
         answer = {"role": "assistant", "content": known.message["content"]}
         whole["messages"] = [*known.body["messages"], answer, *body["messages"]]
-        return {**known.body, **whole}
+        before = {key: part for key, part in known.body.items() if key not in _OF_ONE_CALL}
+        return {**before, **whole}
 
     def _rounds(
         self,
