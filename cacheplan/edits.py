@@ -269,9 +269,33 @@ class _Rewrite:
             pending.append(old)
             old = self._old.parent[old]
         node = self._becomes[old]
+        if self._forked and self._edit.block is None:
+            return self._carry(node, pending[::-1])
         for below in reversed(pending):
             node = self._becomes[below] = self._again(node, below)
         return node
+
+    def _carry(self, node: int, below: Sequence[int]) -> int:
+        """Hang up prefixes as they are, each one block longer than the one before."""
+        old, new = self._old, self._new
+        known = 0
+        while known < len(below):
+            found = new.find(node, old.block[below[known]])
+            if found < 0:
+                break
+            node = self._becomes[below[known]] = found
+            known += 1
+        rest, first = below[known:], len(new)
+        if not rest:
+            return node
+        above = old.parent[rest[0]]
+        longer_by = new.tokens[node] - old.tokens[above]
+        doubtful_by = new.doubt[node] - old.doubt[above]
+        tip = new.extend(node, [old.block[longer] for longer in rest])
+        new.tokens[first:] = [old.tokens[longer] + longer_by for longer in rest]
+        new.doubt[first:] = [old.doubt[longer] + doubtful_by for longer in rest]
+        self._becomes.update(zip(rest, range(first, tip + 1), strict=True))
+        return tip
 
     def _again(self, node: int, below: int) -> int:
         """Hang up the last block of an old prefix, or what the edit puts in its place."""

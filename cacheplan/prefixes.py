@@ -20,7 +20,7 @@ The key of a prefix is a published contract, ``cacheplan.prefix/1``:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -36,6 +36,8 @@ KEY_TAG = b"cacheplan.prefix/1"
 SETTINGS = "#settings"
 
 _SHIFT = 32
+#: Fewer nodes are made sooner one by one.
+_FEW = 6
 #: What follows the digest of settings; all there is where nothing is set.
 _LEVEL_BYTES = 1
 
@@ -86,6 +88,9 @@ class PrefixTree:
         #: What others worked out of it, under names of their own: lists by node, and what
         #: stays true of these nodes whatever is added.
         self.derived: dict[object, Any] = {}
+        #: By block: 1 for a tool or a part of the system prompt; 1 where it takes no mark.
+        self._heads = bytearray()
+        self._refused = bytearray()
         self._nodes: dict[int, int] = {}
         self._blocks: dict[tuple[bytes, int], int] = {}
 
@@ -122,6 +127,8 @@ class PrefixTree:
             self.level.append(block.level)
             self.role.append(block.role)
             self.refuses.append(block.refuses)
+            self._heads.append(block.level is not Level.MESSAGES and block.kind != SETTINGS)
+            self._refused.append(block.refuses != "")
             self.digest.append(block.digest)
             self.variant.append(variant)
             self.size.append(block.tokens or 0)
@@ -145,16 +152,43 @@ class PrefixTree:
             found = self._nodes[key] = self._append(node, block)
         return found
 
+    def find(self, node: int, block: int) -> int:
+        """Return the prefix one block longer, -1 if nobody sent it."""
+        return self._nodes.get(node << _SHIFT | block, -1)
+
     def extend(self, node: int, blocks: Iterable[int]) -> int:
         """Return the prefix longer by several blocks."""
-        nodes = self._nodes
-        for block in blocks:
-            key = node << _SHIFT | block
-            found = nodes.get(key)
+        nodes, blocks = self._nodes, tuple(blocks)
+        for at, block in enumerate(blocks):
+            found = nodes.get(node << _SHIFT | block)
             if found is None:
-                found = nodes[key] = self._append(node, block)
+                # Behind what is new, all is.
+                return self._append_all(node, blocks[at:])
             node = found
         return node
+
+    def _append_all(self, node: int, blocks: Sequence[int]) -> int:
+        """Make a row of nodes, each with one block more; return the last."""
+        first, count = len(self.parent), len(blocks)
+        if count < _FEW or any(map(self._heads.__getitem__, blocks)):
+            for block in blocks:
+                above, node = node, self._append(node, block)
+                self._nodes[above << _SHIFT | block] = node
+            return node
+        last = first + count - 1
+        parents = [node, *range(first, last)]
+        self._nodes.update(
+            (above << _SHIFT | block, below)
+            for below, (above, block) in enumerate(zip(parents, blocks, strict=True), first)
+        )
+        self.parent += parents
+        self.block += blocks
+        self.tokens += [0] * count
+        self.doubt += [0] * count
+        self.tools_end += [self.tools_end[node]] * count
+        self.system_end += [self.system_end[node]] * count
+        self.unmarkable += bytes(map(self._refused.__getitem__, blocks))
+        return last
 
     def _append(self, parent: int, block: int) -> int:
         """Make a node; what its path says of it is said once."""
@@ -166,15 +200,14 @@ class PrefixTree:
         tools = system = -1
         if parent >= 0:
             tools, system = self.tools_end[parent], self.system_end[parent]
-        refuses = block < 0 or self.refuses[block] != ""
-        if block >= 0 and self.kind[block] != SETTINGS:
+        if block >= 0 and self._heads[block]:
             if self.level[block] is Level.TOOLS:
                 tools = node
-            elif self.level[block] is Level.SYSTEM:
+            else:
                 system = node
         self.tools_end.append(tools)
         self.system_end.append(system)
-        self.unmarkable.append(refuses)
+        self.unmarkable.append(1 if block < 0 else self._refused[block])
         return node
 
     def own(self, node: int) -> int:

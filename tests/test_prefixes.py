@@ -68,6 +68,55 @@ class TestSharing:
                 node = tree.child(node, tree.intern(block(name)))
             assert grown(tree, *path) == node
 
+    @given(
+        st.lists(
+            st.lists(
+                st.builds(
+                    Block,
+                    level=st.sampled_from(Level),
+                    kind=st.sampled_from(["text", SETTINGS]),
+                    digest=st.sampled_from([b"a", b"b"]),
+                    refuses=st.sampled_from(["", "", "blank"]),
+                ),
+                max_size=14,
+            ),
+            max_size=5,
+        )
+    )
+    def test_many_at_once_are_as_one_by_one(self, drawn: list[list[Block]]) -> None:
+        """However a path is laid, every prefix is the same and the same is known of it."""
+        many, single = PrefixTree(), PrefixTree()
+        for blocks in drawn:
+            path = sorted(blocks, key=lambda block: block.level)
+            kinds = [hash((one.level, one.kind, one.refuses)) for one in path]
+            node = single.root(SCOPE)
+            for one, kind in zip(path, kinds, strict=True):
+                node = single.child(node, single.intern(one, kind))
+            numbers = [many.intern(one, kind) for one, kind in zip(path, kinds, strict=True)]
+            assert many.extend(many.root(SCOPE), numbers) == node
+        many.check()
+        assert vars(many) == vars(single)
+
+    @given(paths, paths)
+    def test_a_copy_goes_on_by_itself(self, drawn: list[list[str]], more: list[list[str]]) -> None:
+        """A fork begins as the tree is, and neither hears of what the other gets."""
+        tree, twin = PrefixTree(), PrefixTree()
+        for path in drawn:
+            grown(tree, *path)
+            grown(twin, *path)
+        tree.derived["seen"] = [1]
+        fork = tree.fork()
+        assert fork.derived == tree.derived
+        tree.derived.clear()
+        fork.derived["seen"].append(2)
+        for path in more:
+            grown(fork, *path)
+        assert vars(tree) == vars(twin)
+        for path in more:
+            grown(tree, *path)
+        fork.derived.clear()
+        assert vars(tree) == vars(fork)
+
     def test_a_path_leads_down_and_up_alike(self) -> None:
         """``path`` names the prefixes from the shortest, ``upward`` from the longest."""
         tree = PrefixTree()
