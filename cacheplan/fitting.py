@@ -7,9 +7,11 @@ service and the marks a body carries; where marks pay it does not know.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
+from cacheplan.decision import Placed
 from cacheplan.envelopes import Sent
 from cacheplan.generation import Chosen
 from cacheplan.guesses import DOUBT
@@ -17,16 +19,26 @@ from cacheplan.marked import marks_of
 from cacheplan.places import is_tail
 from cacheplan.plan import longer
 from cacheplan.prefixes import PrefixTree
-from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.prompt import Breakpoint, Level, Lifetime
 from cacheplan.tokens import reaches
 
-__all__ = ["Dropped", "Limits", "beside", "permitted", "too_short", "without_tails"]
+__all__ = [
+    "Dropped",
+    "Limits",
+    "beside",
+    "in_written_order",
+    "permitted",
+    "too_short",
+    "without_tails",
+]
 
 #: Which rule, and why its mark is left out.
 Dropped = list[tuple[str, str]]
 _LONG, _SHORT = Lifetime.ONE_HOUR, Lifetime.FIVE_MINUTES
 
 
+#: One tool that is marked is in order with itself.
+_TWO: Final = 2
 #: A prompt of more messages is looked at whatever its length: its frames alone may count.
 _FEW: Final = 16
 #: Tokens that so few messages may have around them, the system prompt's included.
@@ -102,6 +114,22 @@ def beside(
             fits = _SHORT if _SHORT in before else fits
             kept.append(each._replace(breakpoint=Breakpoint(node, fits)))
     return kept[::-1]
+
+
+def in_written_order(marks: dict[int, Placed]) -> dict[int, Placed]:
+    """Lengthen lifetimes so that they stand in order where they are written, too.
+
+    Web tools are part of the system level, wherever they stand among the tools; the
+    service looks for the order of lifetimes in the body.
+    """
+    if sum(mark.place.level is Level.TOOLS for mark in marks.values()) < _TWO:
+        return marks
+    lifetime = _SHORT
+    for node, placed in sorted(marks.items(), key=lambda item: item[1].place, reverse=True):
+        lifetime = longer(lifetime, placed.lifetime)
+        if lifetime is not placed.lifetime:
+            marks[node] = replace(placed, lifetime=lifetime)
+    return marks
 
 
 def too_short(body: Mapping[str, Any], per_byte: float, minimum: int) -> bool:

@@ -34,7 +34,15 @@ from cacheplan.decision import Decision, Placed
 from cacheplan.entries import Entry, Marked
 from cacheplan.envelopes import Envelope, Sent
 from cacheplan.errors import InputError
-from cacheplan.fitting import Dropped, Limits, beside, permitted, too_short, without_tails
+from cacheplan.fitting import (
+    Dropped,
+    Limits,
+    beside,
+    in_written_order,
+    permitted,
+    too_short,
+    without_tails,
+)
 from cacheplan.generation import Chosen, Generation
 from cacheplan.guesses import BYTES, Scale
 from cacheplan.marked import marks_of
@@ -45,6 +53,7 @@ from cacheplan.prompt import Breakpoint
 from cacheplan.sites import sites
 from cacheplan.turns import Reading
 from cacheplan.usage import Usage
+from cacheplan.validity import validate
 from cacheplan.workload import Call
 
 __all__ = ["Origin", "Outcome", "Session"]
@@ -55,6 +64,7 @@ BACK: Final = 3600.0
 #: Rules that were refused; more than these no program has.
 BARRED: Final = 4096
 _SHORT: Final = "it is shorter than anything the service keeps"
+_TOGETHER: Final = "the service would refuse its marks and ours together"
 _WAYS: Final = ("respect", "fill", "replace")
 
 
@@ -271,6 +281,9 @@ class Session:
         if applied:
             plain = unmark(body) if self.replaces and reading.carries else body
             result = mark(plain, [(each.place, each.lifetime) for each in marks])
+            if reading.carries and not self.replaces and validate(result, platform):
+                left, ours, marks, applied, result = _TOGETHER, {}, (), False, body
+        if applied:
             added = (Breakpoint(node, each.lifetime) for node, each in ours.items())
             going = tuple(sorted(added if self.replaces else (*sent.marks, *added)))
         decision = Decision(
@@ -359,7 +372,7 @@ class Session:
                 )
             else:
                 dropped.append((each.rule, "no mark may stand there"))
-        return found
+        return in_written_order(found)
 
     def _settled(self, decision: Decision, usage: Usage | None) -> dict[str, Any]:
         """Learn from an answer, and return what the entry says of the prompt."""

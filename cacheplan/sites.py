@@ -31,40 +31,46 @@ def sites(
     assume: Assumptions,
 ) -> dict[int, Place]:  # fmt: skip
     """Return the places where the wanted prefixes of a body end, as far as a mark may."""
-    found: dict[int, Place] = {}
-    if reading.ends is None:
-        places = places_of(body, tree, reading.sent.tip, assume)
-        found = {node: places[node] for node in wanted if node in places}
-    else:
-        for node in wanted:
-            if tree.level[tree.block[node]] is Level.MESSAGES:
-                found[node] = _in_messages(body["messages"], tree, reading.ends, node)
-            else:
-                if node not in reading.places:
-                    reading.places.update(_before_messages(body, tree, reading.sent.tip))
-                found[node] = reading.places[node]
-    return {node: place for node, place in found.items() if not _reserved(body, place)}
+    found: dict[int, Place | None] = {}
+    ends = reading.ends
+    for node in wanted if ends is not None else ():
+        if tree.level[tree.block[node]] is Level.MESSAGES:
+            found[node] = _in_messages(body["messages"], tree, ends or (), node)
+        else:
+            if node not in reading.places:
+                reading.places.update(_before_messages(body, tree, reading.sent.tip))
+            found[node] = reading.places[node]
+    if ends is None or None in found.values():
+        by_digest = places_of(body, tree, reading.sent.tip, assume)
+        found = {node: by_digest.get(node) for node in wanted}
+    return {node: at for node, at in found.items() if at is not None and not _reserved(body, at)}
 
 
 def _in_messages(
     messages: Sequence[Any], tree: PrefixTree, ends: Sequence[int], node: int
-) -> Place:
-    """Return where a prefix ends that ends in a message."""
+) -> Place | None:
+    """Return where a prefix ends that ends in a message; ``None`` where counting fails."""
     index = bisect_left(ends, node)
-    if isinstance(messages[index]["content"], str):
-        return Place(level=Level.MESSAGES, index=index)
-    before = ends[index - 1] if index else -1
-    inside, above = 0, tree.parent[node]
-    while above != before and tree.kind[tree.block[above]] != SETTINGS and _spoken(tree, above):
-        inside += 1
+    message, before = messages[index], ends[index - 1] if index else -1
+    inside = blocks = 0
+    above = ends[index]
+    while above != before and _spoken(tree, above):
+        blocks += 1
+        inside += above < node
         above = tree.parent[above]
-    return Place(level=Level.MESSAGES, index=index, content=inside)
+    content = message["content"]
+    whole = 1 if isinstance(content, str) else len(content)
+    whole += message["role"] == "system" and bool(message.get("output_config"))
+    if blocks != whole:
+        return None
+    place = None if isinstance(content, str) else inside
+    return Place(level=Level.MESSAGES, index=index, content=place)
 
 
 def _spoken(tree: PrefixTree, node: int) -> bool:
-    """Tell whether a prefix ends in the messages; a root ends nowhere."""
+    """Tell whether a prefix ends in a block of the messages; a root ends nowhere."""
     block = tree.block[node]
-    return block >= 0 and tree.level[block] is Level.MESSAGES
+    return block >= 0 and tree.level[block] is Level.MESSAGES and tree.kind[block] != SETTINGS
 
 
 def _before_messages(body: Mapping[str, Any], tree: PrefixTree, tip: int) -> dict[int, Place]:

@@ -143,7 +143,9 @@ class Turns(Bodies):
             self._size += message.length
         talk.traits = traits
         self._keep(number, key, talk, messages[known:])
-        return self._reading(head, talk)
+        reading = self._reading(head, talk)
+        # A mark that is null is none, and is there.
+        return reading._replace(carries=True) if "cache_control" in body else reading
 
     def _by_bytes(self, body: dict[str, Any], envelope: Envelope) -> Reading | None:
         """Read a body as in a log."""
