@@ -7,6 +7,7 @@ a clock.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import sys
@@ -116,7 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Reset the connection, so that the client sees no orderly end."""
         self.close_connection = True
         self.wfile.flush()
-        linger = struct.pack("ii", 1, 0)
+        # Two ints, on Windows two shorts: linger, and not for a second.
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()
 
