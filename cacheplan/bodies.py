@@ -197,14 +197,21 @@ class Bodies:
         """
         node, marks = start[0], list(start[1])
         known, passed = longer or (None, 0)
+        #: Blocks that nothing is to be said of, laid together.
+        plain: list[int] = []
         for at, part in enumerate(messages):
             if at == passed and at and known is not None:
+                node, plain = self.tree.extend(node, plain), []
                 known.head, known.node, known.marks = head, node, tuple(marks)
                 known.asked = newest
-            if part.answers:
-                self._note_answers(node, part)
-            node = self._interned.walk(node, part, marks)
-        return node, marks
+            if part.answers or part.marks:
+                node, plain = self.tree.extend(node, plain), []
+                if part.answers:
+                    self._note_answers(node, part)
+                node = self._interned.walk(node, part, marks)
+            else:
+                plain += part.blocks
+        return self.tree.extend(node, plain), marks
 
     def _strips(self, look: Look) -> bool:
         """Tell whether old thinking is left out for this model."""
