@@ -187,10 +187,10 @@ class Plan:
 
     def __repr__(self) -> str:
         """Say in a line how many marks it has, for how many kinds of calls."""
-        marks = [rule.lifetime for lane in self.lanes for rule in lane.rules if rule.lifetime]
-        kinds = sum(lane.like is None for lane in self.lanes)
+        own = [lane for lane in self.lanes if lane.like is None]
+        marks = sum(rule.lifetime is not None for lane in own for rule in lane.rules)
         exact = f", {len(self.prefixes)} exact prefixes" if self.prefixes else ""
-        return f"<{type(self).__name__}: {len(marks)} marks for {kinds} kinds of calls{exact}>"
+        return f"<{type(self).__name__}: {marks} marks for {len(own)} kinds of calls{exact}>"
 
     def _repr_html_(self) -> str:
         """Show the same in a notebook."""

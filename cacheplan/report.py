@@ -28,7 +28,7 @@ from cacheplan.steps import Step, Sum, steps
 from cacheplan.subject import Subject
 from cacheplan.tables import count, dollars, html, ratio
 from cacheplan.terms import Terms, failing, threshold
-from cacheplan.wording import a_day, redacted, seen
+from cacheplan.wording import redacted, seen
 from cacheplan.workload import Workload
 
 __all__ = ["Review", "failing", "review", "threshold"]
@@ -202,16 +202,19 @@ class Review:
 
     def _repr_html_(self) -> str:
         """Show it in a notebook; every cell is escaped."""
-        sums = [(row.name, dollars(row.amount), a_day(row.daily), row.how) for row in self.sums()]
+        sums = [
+            (row.name, dollars(row.amount), _dollars(row.daily), row.how) for row in self.sums()
+        ]
         steps = [
-            (f"{step.what}: {step.how}", dollars(step.saving), a_day(step.daily))
+            (f"{step.what}: {step.how}", dollars(step.saving), _dollars(step.daily))
             for step in self.steps()
         ]
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
         return (
             f"<p>{escape(self.size())}</p>"
-            + html(("for prompts", "cost", "a day", ""), sums)
+            + html(("for prompts", "cost", "a day", ""), sums, source=True)
             + html(("to do", "saves", "a day"), steps)
+            + self.found._repr_html_()
             + self.comparison._repr_html_()
             + notes
         )
@@ -283,6 +286,10 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
         yield "The calls cover an hour or less, too little to say what a day costs."
     yield from made.found.notes
     yield from workload.notes
+
+
+def _dollars(amount: Decimal | None) -> str:
+    return "" if amount is None else dollars(amount)
 
 
 def _number(amount: Decimal | None) -> float | None:

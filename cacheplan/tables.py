@@ -48,13 +48,17 @@ def aligned(
     return "\n".join(lines)
 
 
-def html(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+def html(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, source: bool = False
+) -> str:
     """Lay out the same table for a notebook; every cell is escaped."""
+    words = len(head) - 1 if source else -1
 
     def cells(row: Sequence[str], tag: str) -> str:
+        sides = ["left" if at < left or at == words else "right" for at in range(len(row))]
         return "".join(
-            f'<{tag} style="text-align:{"left" if at < left else "right"}">{escape(cell)}</{tag}>'
-            for at, cell in enumerate(row)
+            f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>'
+            for cell, side in zip(row, sides, strict=True)
         )
 
     body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)

@@ -71,7 +71,7 @@ class Expected(NamedTuple):
     hours: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Workload:
     """Calls in time order, with the tree their prompts stand in."""
 
@@ -90,11 +90,15 @@ class Workload:
     waivers: tuple[Waiver, ...] = ()
     #: What blocks say, by digest, each once; empty where nobody kept it or it is unknown.
     #: It decides nothing, so workloads that differ in it alone are equal.
-    texts: Mapping[bytes, Mapping[str, Any]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    texts: Mapping[bytes, Mapping[str, Any]] = field(default_factory=dict, compare=False)
     #: Where each call was read, ``None`` where they come from no file.
-    origins: Origins | None = field(default=None, repr=False, compare=False)
+    origins: Origins | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """Say in a line how much it is."""
+        tokens = sum(map(self.prompt_tokens, self.calls))
+        size = f"{len(self):,} calls over {self.span / 3600:,.1f} hours"
+        return f"<Workload: {size}, {tokens:,} prompt tokens ({self.tokens_from})>"
 
     def __len__(self) -> int:
         """Count the calls."""

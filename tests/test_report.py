@@ -134,6 +134,7 @@ class TestInARepl:
             assert len(repr(value).splitlines()) == 1
             assert len(repr(value)) < 200
         assert "you pay $" in repr(found)
+        assert repr(subject(dated()).workload).startswith("<Workload: 12 calls over 1.2 hours, ")
         assert repr(found.found.findings[0]).startswith("<Finding: ")
         assert len(repr(found.found.findings[0]).splitlines()) == 1
 
