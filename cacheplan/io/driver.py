@@ -274,12 +274,15 @@ class Flight:
             self._driver.bar(self, content.decode("utf-8", "replace"))
         except Exception as fault:  # noqa: BLE001 -- fail open
             self._driver.fault("giving up a rule", fault)
-        why = "the service refused its marks"
+        self.withdraw("the service refused its marks")
+        return True
+
+    def withdraw(self, why: str = "its marks could not be written") -> None:
+        """Note that the body goes out as the caller wrote it after all."""
         self.calls = tuple(
             each._replace(decision=replace(each.decision, applied=False, left=why))
             for each in self.calls
         )
-        return True
 
     def failed(self, error: BaseException) -> None:
         """No answer came."""
