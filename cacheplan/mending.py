@@ -1,7 +1,7 @@
 """Calls mended: fixes are written into the lines, which are read and looked at again.
 
-A round reads the lines, runs the rules, and applies the fixes that pay, all of them if
-together they pay best, else the best one. Then the calls get the marks of the best plan for
+A round reads the lines, runs the rules, and applies the fixes that pay best together, and
+none that they do without. Then the calls get the marks of the best plan for
 them where those cost less than the marks they have. A round counts only if the lines as
 written, read again, are cheaper than before, so what is said to be saved is the difference
 between two simulations; rounds end when one changes nothing. For the same reason mended
@@ -111,6 +111,12 @@ class _Repair(NamedTuple):
     edit: Edit
 
 
+#: What a fix is called: its finding's code and rule, what it does, whether it is safe.
+_Named = tuple[str, str, str, bool]
+#: Fixes, and what calls cost with them.
+_Tried = tuple[_Score, list[_Repair]]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Reading:
     """Lines, and the calls they are."""
@@ -130,6 +136,15 @@ class _Tally:
     left: int = 0
     #: Calls whose thinking is behind another prefix now.
     unbound: int = 0
+
+    def by_fix(self, repairs: Sequence[_Repair]) -> dict[_Named, int]:
+        """Add up the calls of fixes that are said alike."""
+        found: dict[_Named, int] = {}
+        for at, calls in self.calls.items():
+            finding, fix, _ = repairs[at]
+            key = finding.code, finding.rule, fix.what, fix.safe
+            found[key] = found.get(key, 0) + calls
+        return found
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,7 +170,7 @@ class Mending:
     def mend(self, lines: Lines) -> Mended:
         """Write fixes into lines until there is nothing to write."""
         first = reading = self._read(lines)
-        done: dict[tuple[str, str, str, bool], int] = {}
+        done: dict[_Named, int] = {}
         marked: set[int] = set()
         total = _Tally()
         found = self._lint(reading)
@@ -170,9 +185,7 @@ class Mending:
             found = self._lint(reading)
             total.left, total.unbound = tally.left, max(total.unbound, tally.unbound)
             marked |= remarks
-            for at, calls in tally.calls.items():
-                finding, fix, _ = repairs[at]
-                key = finding.code, finding.rule, fix.what, fix.safe
+            for key, calls in tally.by_fix(repairs).items():
                 done[key] = max(done.get(key, 0), calls)
         return Mended(
             lines=reading.lines,
@@ -181,7 +194,7 @@ class Mending:
             after=_bill(reading.workload, self.sheet),
             done=tuple(Done(*key, calls) for key, calls in done.items()),
             marked=len(marked),
-            left=tuple(self._left(found, reading, total)),
+            left=tuple(dict.fromkeys(self._left(found, reading, total))),
         )
 
     def readable(self, lines: Lines) -> Iterator[bytes]:
@@ -289,25 +302,36 @@ class Mending:
     # --- what is done ------------------------------------------------------------------
 
     def _chosen(self, reading: _Reading, found: Findings) -> list[_Repair]:
-        """Return the fixes that pay: all of them if they pay best together, else the best."""
+        """Return the fixes that pay together: of several faults each may hide the others."""
         base = _score(found.planned)
         if base is None:
             return []
-        paying: list[tuple[_Score, _Repair]] = []
+        tried: list[_Tried] = []
         for finding in found.findings:
             fix = None if finding.waived else self._allowed(finding.fix)
             if fix is None or fix.edit is None or fix.edit.sequels is not None:
                 continue
             score = self._score(reading, [fix], finding, base)
-            if score is not None and score < base:
-                paying.append((score, _Repair(finding, fix, fix.edit)))
-        if len(paying) < 2:  # noqa: PLR2004 -- one is its own best
-            return [repair for _, repair in paying]
-        best, alone = min(paying, key=lambda each: each[0])
-        together = self._score(reading, [repair.fix for _, repair in paying])
-        if together is not None and together <= best:
-            return [repair for _, repair in paying]
-        return [alone]
+            if score is not None:
+                tried.append((score, [_Repair(finding, fix, fix.edit)]))
+        paying = [one for one in tried if one[0] < base]
+        for some in [paying] if len(paying) == len(tried) else [paying, tried[:]]:
+            repairs = [repair for _, (repair,) in some]
+            score = self._score(reading, [one.fix for one in repairs]) if len(some) > 1 else None
+            if score is not None:
+                tried.append((score, repairs))
+        best = min(tried, key=lambda one: one[0], default=(base, []))
+        return self._needed(reading, best) if best[0] < base else []
+
+    def _needed(self, reading: _Reading, tried: _Tried) -> list[_Repair]:
+        """Leave out fixes without which calls cost no more."""
+        cost, repairs = tried
+        for repair in tried[1]:
+            rest = [one for one in repairs if one is not repair]
+            score = self._score(reading, [one.fix for one in rest]) if rest else None
+            if score is not None and score <= cost:
+                cost, repairs = score, rest
+        return repairs
 
     def _allowed(self, fix: Fix | None) -> Fix | None:
         """Return what may be done about a finding."""
@@ -334,9 +358,12 @@ class Mending:
 
     def _left(self, found: Findings, reading: _Reading, total: _Tally) -> Iterator[str]:
         """Say what stays as it was, and why."""
+        mended, planned = _score(found.mended), _score(found.planned)
+        together = mended is not None and planned is not None and mended < planned
         for finding in found.findings:
             fix, name = finding.fix, f"{finding.code} {finding.rule}"
-            if fix is None or fix.edit is None or (finding.saving or 0) <= 0:
+            # What saves nothing alone may hide, and be hidden by, what does.
+            if fix is None or fix.edit is None or not (together or (finding.saving or 0) > 0):
                 continue
             if finding.waived:
                 yield f"{name} is waived: {finding.waived}"

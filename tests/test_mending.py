@@ -190,6 +190,37 @@ class TestRules:
         assert found.saving
         assert found.saving > 0
 
+    def test_one_fault_hides_another(self) -> None:
+        """Faults that cost nothing until the others are mended are mended together."""
+        tools = [tool(name, LONG[:2000]) for name in "abc"]
+        lines = [
+            {
+                "at": 20 * at,
+                "request": request(
+                    message("user", f"q{at}"),
+                    tools=[tools, tools[::-1], [tools[1], tools[0], tools[2]]][at % 3],
+                    system=f"It is 10:{at:02}:00 now. {LONG}",
+                ),
+            }
+            for at in range(12)
+        ]
+        found = mend(lines, unsafe=True)
+        assert {one.code for one in found.done} == {"CP001", "CP003"}
+        left = mend(lines).left
+        assert [one[:5] for one in left if "takes --unsafe" in one] == ["CP001", "CP003"]
+
+    def test_nothing_needless(self) -> None:
+        """What saves nothing beside the others is not done."""
+        tools = [tool("a", LONG), tool("b", LONG)]
+        lines = [
+            {
+                "at": 4000 * at,
+                "request": request(message("user", f"q{at}"), tools=tools[:: at % 2 * 2 - 1]),
+            }
+            for at in range(6)
+        ]
+        assert mend(lines, unsafe=True).done == ()
+
     def test_bound_thinking(self) -> None:
         """Nothing is cut in front of thinking that a model binds to its prefix."""
         thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
