@@ -20,6 +20,7 @@ __all__ = [
     "name_at",
     "opening",
     "shape",
+    "stretches",
     "variation",
     "volatile",
 ]
@@ -223,6 +224,21 @@ def before(text: str, offset: int) -> str:
     # A line may be a page long.
     line = text.rfind("\n", max(offset - _LINE, 0), offset) + 1
     return text[: line or text.rfind(" ", 0, offset) + 1]
+
+
+def stretches(text: str) -> Iterator[Match]:
+    """Yield every named stretch of a text; where several begin, the most telling one.
+
+    >>> [found.name for found in stretches("On 2026-11-21, at 10:15, 42 came.")]
+    ['date', 'time', 'number']
+    """
+    for found in _ANY.finditer(text):
+        named = (
+            name
+            for name, pattern in PATTERNS
+            if (own := pattern.match(text, found.start())) and own.end() == found.end()
+        )
+        yield Match(next(named, ""), found.start(), found.end())
 
 
 def volatile(text: str) -> Iterator[Match]:

@@ -25,7 +25,7 @@ __all__ = ["YIELDS", "settled"]
 #: And what is refused reads nothing, and leaves nothing to read.
 _CAUSES: Final = frozenset(
     {
-        *("CP001", "CP002", "CP003", "CP004", "CP005", "CP006", "CP009"),
+        *("CP001", "CP002", "CP003", "CP004", "CP005", "CP006", "CP009", "CP010"),
         *("CP110", "CP202", "CP203", "CP205"),
     }
 )
@@ -40,6 +40,7 @@ YIELDS: Final[Mapping[str, frozenset[str]]] = {
     "CP007": frozenset({"CP001", "CP002", "CP204"}),
     # A block that is another one nearly every time is moved whole.
     "CP009": frozenset({"CP002"}),
+    "CP010": frozenset({"CP002", "CP009"}),
     # What is marked differs in every call, because of that.
     "CP101": _CAUSES,
     # What stands behind the mark is repeated, but for that.

@@ -343,6 +343,12 @@ def filled_in(turn: int, body: Body) -> None:
     body |= MARK
 
 
+def dated(turn: int, body: Body) -> None:
+    """Fill the date into it as well."""
+    body["messages"][0]["content"] = f"Today is 2026-11-{turn + 10}. {LONG}\nQuestion {turn}?"
+    body |= MARK
+
+
 def filled_in_behind(turn: int, body: Body) -> None:
     """Send the question behind the instructions."""
     body["messages"][0]["content"] = [text(LONG, **MARK), text(f"Question {turn}?")]
@@ -442,6 +448,11 @@ SEEN: dict[str, tuple[Lines, str, str]] = {
     "nothing is ever read of a filled-in template": (
         each(questions(8), filled_in),
         "CP009",
+        "messages[0].content[0]",
+    ),
+    "nothing is ever read of a template with the date in front": (
+        each(questions(8), dated),
+        "CP010",
         "messages[0].content[0]",
     ),
     "a mark on what is remembered is worse than none": (

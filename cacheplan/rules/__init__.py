@@ -10,6 +10,7 @@ from __future__ import annotations
 from cacheplan.rules import (
     cold_fan_out,
     dead_tools,
+    filled_in_front,
     head_changes,
     history_rewritten,
     hour_pays,
@@ -47,6 +48,7 @@ RULES = (
     near_identical_systems,
     dead_tools,
     uncut_prompt,
+    filled_in_front,
     mark_on_changing,
     no_mark,
     mark_too_early,

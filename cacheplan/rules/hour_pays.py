@@ -30,8 +30,8 @@ Remedy: mark for an hour where it pays; what stands before it has to be marked a
 Order: after the lookback. An entry that could still be read is never this rule's. Where a
 prompt comes back late because it is sent in many versions, that is told instead:
 ``volatile-span``, ``volatile-before-stable``, ``tools-reordered``, ``tool-drift``,
-``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``history-rewritten``,
-``settings-flip``, ``head-changes``; and ``refused`` comes before all.
+``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``filled-in-front``,
+``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused`` comes before all.
 
 Severity: warning, since what could be read is written again. Confidence is high: it pays on
 the calls of the log, by simulation; whether the next ones come as soon is not known.

@@ -32,7 +32,7 @@ Remedy: move the mark to the end of what is shared, or leave it out, whichever s
 Order: an entry missed by the lookback, or that ran out, is not this rule's. An end that could
 not move anywhere belongs to ``one-shot-marks``. Where the prompt changes though it need not,
 that is told instead: ``volatile-span``, ``volatile-before-stable``, ``tools-reordered``,
-``tool-drift``, ``input-key-order``, ``string-or-list``, ``uncut-prompt``,
+``tool-drift``, ``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``filled-in-front``,
 ``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused`` comes before all.
 
 Severity: warning, since every such call pays for a write. Confidence is high: the calls

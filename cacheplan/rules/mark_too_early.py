@@ -34,7 +34,8 @@ Order: marks that stand behind what is shared belong to ``mark-on-changing``; la
 marks to ``no-mark``. Here the earlier call was marked, and only too early. Where the prompt
 changes though it need not, that is told instead: ``volatile-span``, ``volatile-before-stable``,
 ``tools-reordered``, ``tool-drift``, ``input-key-order``, ``string-or-list``, ``uncut-prompt``,
-``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused`` comes before all.
+``filled-in-front``, ``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused``
+comes before all.
 
 Severity: warning, since every call pays again. Confidence is high: what calls repeat is
 compared block by block, and that a mark there pays is simulated.

@@ -25,7 +25,7 @@ Remedy: leave the mark at the end out.
 Order: where calls share a long prefix that is not marked, the mark is to move there, and
 ``mark-on-changing`` says so instead. Where nobody can go on because the prompt changes though
 it need not, that is told: ``volatile-span``, ``volatile-before-stable``, ``tools-reordered``,
-``tool-drift``, ``input-key-order``, ``string-or-list``, ``uncut-prompt``,
+``tool-drift``, ``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``filled-in-front``,
 ``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused`` comes before all.
 
 Severity: warning, since every such call pays for a write. Confidence is high: in the whole

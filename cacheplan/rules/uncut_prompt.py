@@ -36,20 +36,19 @@ are compared to the character.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from cacheplan.beginnings import Said, beginnings, lasts
 from cacheplan.edits import Edit, Openings
 from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.habits import ENOUGH
 from cacheplan.lanes import LaneKey
-from cacheplan.layouts import Turns
 from cacheplan.patterns import before, first_difference, opening
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
 from cacheplan.units import FRONT, cut
-from cacheplan.workload import Call
 
 __all__ = ["CODE", "SEVERITY", "check"]
 
@@ -58,8 +57,6 @@ SEVERITY: Severity = "warning"
 
 #: Texts that begin alike and go on as others, at most: few enough to stay quick.
 COMPARED = 40
-#: What a front must be of the whole prompt: less is not worth a block of its own.
-WORTH = 0.05
 #: Characters shown of what is each text's own.
 SHOWN = 60
 
@@ -73,84 +70,51 @@ class _Group:
     front: str
     #: By lane: its calls.
     lanes: dict[LaneKey, int]
-    #: By digest: the text, and the first call with it.
-    texts: dict[bytes, tuple[str, Call]]
+    #: By digest.
+    texts: dict[bytes, Said]
 
 
 def check(subject: Subject) -> Iterator[Finding]:
     """Compare what stands at the same place of the first user turns of each lane."""
-    turns, groups = Turns(subject), list[_Group]()
-    for lane, calls in subject.lanes.items():
-        for number, uses in _places(calls, turns).items():
-            for group in _alike(subject, lane, number, uses):
-                # Lanes that fill in one template have one finding, or its price counts twice.
-                known = next(
-                    (one for one in groups if not one.texts.keys().isdisjoint(group.texts)), None
-                )
-                if known is None:
-                    groups.append(group)
-                else:
-                    known.front = min(known.front, group.front, key=len)
-                    known.lanes |= group.lanes
-                    known.texts = group.texts | known.texts
+    groups: list[_Group] = []
+    for lane, number, found in beginnings(subject):
+        for group in _alike(subject, lane, number, found):
+            # Lanes that fill in one template have one finding, or its price counts twice.
+            known = next(
+                (one for one in groups if not one.texts.keys().isdisjoint(group.texts)), None
+            )
+            if known is None:
+                groups.append(group)
+            else:
+                known.front = min(known.front, group.front, key=len)
+                known.lanes |= group.lanes
+                known.texts = group.texts | known.texts
     for group in groups:
         yield _finding(group)
 
 
-#: By block: the first call with it, and how many have it.
-_Uses = dict[int, tuple[Call, int]]
-
-
-def _places(calls: Sequence[Call], turns: Turns) -> Mapping[int, _Uses]:
-    """Return what stands at each place of the first user turns."""
-    found: dict[int, _Uses] = {}
-    for call in calls:
-        for number, block in enumerate(turns.blocks(call)):
-            uses = found.setdefault(number, {})
-            first, count = uses.get(block, (call, 0))
-            uses[block] = first, count + 1
-    return found
-
-
-def _alike(subject: Subject, lane: LaneKey, number: int, uses: _Uses) -> Iterator[_Group]:
+def _alike(subject: Subject, lane: LaneKey, number: int, found: Sequence[Said]) -> Iterator[_Group]:
     """Part texts into those that begin alike for as long as a prefix has to be."""
-    tree = subject.tree
     #: By how they begin, so that each text is held against few others.
-    found: dict[str, list[_Group]] = {}
-    for block, (call, count) in uses.items():
-        digest = tree.digest[block]
-        text = (subject.bodies.get(digest) or {}).get("text")
-        if not isinstance(text, str) or len(text) < FRONT:
-            continue
-        near = found.setdefault(text[:FRONT], [])
+    groups: dict[str, list[_Group]] = {}
+    for said in found:
+        near = groups.setdefault(said.text[:FRONT], [])
         for group in near:
-            front = before(text, first_difference(group.front, text))
-            if _lasts(subject, call, block, number, front, text):
+            front = before(said.text, first_difference(group.front, said.text))
+            if lasts(subject, said, number, len(front)):
                 group.front = front
                 break
         else:
             if len(near) == COMPARED:
                 continue
-            group = _Group(number, text, {}, {})
+            group = _Group(number, said.text, {}, {})
             near.append(group)
-        group.lanes[lane] = group.lanes.get(lane, 0) + count
-        group.texts[digest] = text, call
-    for group in chain.from_iterable(found.values()):
-        longer = [text for text, _ in group.texts.values() if len(text) > len(group.front)]
+        group.lanes[lane] = group.lanes.get(lane, 0) + said.calls
+        group.texts[said.digest] = said
+    for group in chain.from_iterable(groups.values()):
+        longer = [one for one in group.texts.values() if len(one.text) > len(group.front)]
         if len(group.texts) >= ENOUGH and len(longer) == len(group.texts):
             yield group
-
-
-def _lasts(subject: Subject, call: Call, block: int, number: int, front: str, text: str) -> bool:
-    """Say if a prompt up to the end of a front is long enough to be kept, and to matter."""
-    tree = subject.tree
-    floor = subject.sheet.minimum(call.tariff.model, call.tariff.platform, subject.workload.assume)
-    head = max(tree.system_end[call.tip], tree.tools_end[call.tip])
-    above = tree.tokens[head] if head >= 0 and not number else 0
-    share = tree.size[block] * len(front) // max(len(text), 1)
-    # What stands in front of a later block may be another one each time.
-    worth = len(front) >= FRONT and share >= WORTH * tree.tokens[call.tip]
-    return worth and share * 2 >= tree.size[block] and above + share >= (floor or 1)
 
 
 def _finding(group: _Group) -> Finding:
@@ -172,7 +136,8 @@ def _finding(group: _Group) -> Finding:
             f" {len(group.front):,} characters, and one block each, so nothing of them is shared"
         ),
         examples=tuple(
-            Example(call.number, call.id, text[len(group.front) :][:SHOWN]) for text, call in shown
+            Example(one.call.number, one.call.id, one.text[len(group.front) :][:SHOWN])
+            for one in shown
         ),
         fix=Fix(
             safe=True,

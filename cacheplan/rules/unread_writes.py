@@ -29,8 +29,8 @@ Remedy: leave out the marks whose writes are not read.
 Order: last. Only writes that no other rule accounts for, and only where dropping the marks pays
 over all calls of the lane; and not where the prompt changes though it need not, which is told
 instead: ``volatile-span``, ``volatile-before-stable``, ``tools-reordered``, ``tool-drift``,
-``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``history-rewritten``,
-``settings-flip``, ``head-changes``; and ``refused`` comes before all.
+``input-key-order``, ``string-or-list``, ``uncut-prompt``, ``filled-in-front``,
+``history-rewritten``, ``settings-flip``, ``head-changes``; and ``refused`` comes before all.
 
 Severity: warning, since the marks cost more than they bring. Confidence is high: it is so on
 all calls of the log, by simulation.
