@@ -13,10 +13,11 @@ from typing import Final
 
 from cacheplan.changes import Patch
 from cacheplan.finding import Finding
+from cacheplan.plan import name_of
 from cacheplan.report import Review
 from cacheplan.steps import FIRST
 from cacheplan.tables import count, dollars, printable, ratio
-from cacheplan.wording import called, facts_of, patched, redacted, safety, seen
+from cacheplan.wording import called, facts_of, followers, patched, redacted, safety, seen
 
 __all__ = ["code", "escaped", "markdown"]
 
@@ -73,6 +74,8 @@ def _parts(found: Review, *, show: bool) -> Iterator[str]:
             yield from _finding(finding, found, show=show)
     yield "\n## What calls share\n"
     yield _shared(found)
+    yield "\n## The plan\n"
+    yield from _plan(found)
     yield "\n## Every policy\n"
     yield _policies(found)
     if found.notes:
@@ -128,6 +131,16 @@ def _shared(found: Review) -> str:
         for row in found.shared
     ]
     return _table(("up to", "tokens", "calls", "mark", "calls of", "because"), rows, right=(1, 2))
+
+
+def _plan(found: Review) -> Iterator[str]:
+    """Yield where to mark, and for how long."""
+    own = {name_of(lane) for lane in found.plan.lanes if lane.like is None}
+    rows = [row for row in found.plan.rows() if row[0] in own]
+    if rows:
+        yield _table(("calls", "mark at the end of", "for", "saves", "because"), rows, right=(3,))
+    said = [*followers(found.plan), found.plan.chosen_on]
+    yield from (f"\n{escaped(line)}" for line in said if line)
 
 
 def _policies(found: Review) -> str:

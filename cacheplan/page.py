@@ -16,10 +16,11 @@ from jinja2 import Environment, StrictUndefined
 
 from cacheplan import drawings
 from cacheplan.finding import Finding
+from cacheplan.plan import name_of
 from cacheplan.report import Review
 from cacheplan.steps import FIRST
 from cacheplan.tables import dollars, printable
-from cacheplan.wording import called, facts_of, patched, redacted, safety, seen
+from cacheplan.wording import called, facts_of, followers, patched, redacted, safety, seen
 
 __all__ = ["page"]
 
@@ -35,6 +36,7 @@ def page(found: Review, template: str, *, show: bool = False) -> str:
     )
     environment.filters["dollars"] = dollars
     steps = found.steps()
+    own = {name_of(lane) for lane in found.plan.lanes if lane.like is None}
     return environment.from_string(template).render(
         found=found,
         style_hash=_hash(template),
@@ -45,6 +47,8 @@ def page(found: Review, template: str, *, show: bool = False) -> str:
         portraits=[drawings.portrait(one, show=show) for one in found.portraits],
         findings=list(_findings(found, show=show)),
         tree=drawings.tree(found.branches),
+        plan=[row for row in found.plan.rows() if row[0] in own],
+        followers=followers(found.plan),
         gaps=[drawings.gaps(row) for row in found.shared],
     )
 

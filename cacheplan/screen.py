@@ -20,7 +20,7 @@ from cacheplan.plan import Plan, name_of
 from cacheplan.shared import Shared
 from cacheplan.steps import FIRST, Step, Sum
 from cacheplan.tables import aligned, clipped, columns, count, dollars, padded, printable, ratio
-from cacheplan.wording import a_day, called, facts_of, patched, redacted, safety, seen
+from cacheplan.wording import a_day, called, facts_of, followers, patched, redacted, safety, seen
 
 __all__ = ["HEIGHT", "WIDTH", "Pen", "Screen", "plain"]
 
@@ -145,22 +145,13 @@ class Screen:
     def plan(self, plan: Plan) -> str:
         """Say where to mark, kind by kind of calls."""
         lines = [self.pen("The plan: what to mark the end of, and for how long", "head"), ""]
-        followers: dict[str, list[str]] = {}
-        labels = False
         for lane in plan.lanes:
-            if lane.like is not None:
-                own = lane.like.startswith(f"{lane.label} / ")
-                labels = labels or own
-                if not own:
-                    followers.setdefault(lane.like, []).append(name_of(lane))
-                continue
-            lines.append(self._wrapped(name_of(lane)))
-            rows = [row[1:] for row in plan.rows() if row[0] == name_of(lane)]
-            lines += (f"  {line}" for line in self._table((), rows, right=(2,), less=2).split("\n"))
-        for like, names in followers.items():
-            lines.append(self._wrapped(f"{', '.join(names)}: as {like}", "", "  "))
-        if labels:
-            lines.append("calls of these labels with another model: as above")
+            if lane.like is None:
+                lines.append(self._wrapped(name_of(lane)))
+                rows = [row[1:] for row in plan.rows() if row[0] == name_of(lane)]
+                table = self._table((), rows, right=(2,), less=2)
+                lines += (f"  {line}" for line in table.splitlines())
+        lines += (self._wrapped(line, "", "  ") for line in followers(plan))
         if plan.prefixes:
             lines.append(f"{count(len(plan.prefixes))} exact prefixes have lifetimes of their own.")
         return "\n".join([*lines, self._wrapped(plan.chosen_on)])

@@ -12,9 +12,20 @@ from cacheplan.changes import Change, Patch
 from cacheplan.finding import Example, Finding, Fix
 from cacheplan.linter import Findings
 from cacheplan.patterns import shape
+from cacheplan.plan import Plan, name_of
 from cacheplan.tables import count, dollars
 
-__all__ = ["a_day", "called", "facts_of", "lane_of", "patched", "redacted", "safety", "seen"]
+__all__ = [
+    "a_day",
+    "called",
+    "facts_of",
+    "followers",
+    "lane_of",
+    "patched",
+    "redacted",
+    "safety",
+    "seen",
+]
 
 #: Kinds of calls that are named of a finding about more.
 KINDS: Final = 2
@@ -70,6 +81,22 @@ def patched(patch: Patch) -> str:
     """Say which call a before and an after are of, and what is not shown of it."""
     name = f"in {patch.id or f'call {patch.call}'}"
     return f"{name}; {count(patch.more)} more changes" if patch.more else name
+
+
+def followers(plan: Plan) -> list[str]:
+    """Say which kind of calls the others are marked like, a line for each kind."""
+    names: dict[str, list[str]] = {}
+    labels = False
+    for lane in plan.lanes:
+        if lane.like is None:
+            continue
+        # The lane of a label is there for its calls of another model.
+        if lane.like.startswith(f"{lane.label} / "):
+            labels = True
+        else:
+            names.setdefault(lane.like, []).append(name_of(lane))
+    said = [f"{', '.join(those)}: as {like}" for like, those in names.items()]
+    return [*said, "calls of these labels with another model: as above"] if labels else said
 
 
 def called(example: Example) -> str:

@@ -29,7 +29,7 @@ def test_sections(found: Review) -> None:
     """The answer comes first, then the reasons."""
     headings = re.findall(r"^#+ (.*)$", markdown(found), re.MULTILINE)
     assert headings[:3] == ["Prompt caching review", "What to do first", "Findings"]
-    assert headings[-3:] == ["What calls share", "Every policy", "Notes"]
+    assert headings[-4:] == ["What calls share", "The plan", "Every policy", "Notes"]
     assert any("CP001" in heading for heading in headings)
 
 

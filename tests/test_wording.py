@@ -14,7 +14,18 @@ from cacheplan.changes import Change, Patch
 from cacheplan.finding import Example, Finding, Fix
 from cacheplan.linter import Findings
 from cacheplan.patterns import shape
-from cacheplan.wording import LONGEST, called, facts_of, lane_of, patched, redacted, safety, seen
+from cacheplan.plan import Lane, Plan
+from cacheplan.wording import (
+    LONGEST,
+    called,
+    facts_of,
+    followers,
+    lane_of,
+    patched,
+    redacted,
+    safety,
+    seen,
+)
 
 LANES = [("m", "a"), ("m", "b"), ("m", None), ("n", "c")]
 
@@ -100,3 +111,21 @@ def test_names() -> None:
     )
     assert safety(Fix(safe=True, what="")) == "safe"
     assert "model reads" in safety(Fix(safe=False, what=""))
+
+
+def test_followers() -> None:
+    """Kinds that are marked like others are one line; those of a label alone are not listed."""
+    plan = Plan(
+        lanes=(
+            Lane(model="m", label="a", rules=()),
+            Lane(model="m", label=None, rules=(), like="a / m"),
+            Lane(model=None, label=None, rules=(), like="a / m"),
+        )
+    )
+    assert followers(plan) == ["m, all other calls: as a / m"]
+    label = Lane(model=None, label="a", rules=(), like="a / m")
+    assert followers(replace(plan, lanes=(*plan.lanes, label))) == [
+        "m, all other calls: as a / m",
+        "calls of these labels with another model: as above",
+    ]
+    assert followers(replace(plan, lanes=plan.lanes[:1])) == []
