@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from cacheplan.endings import endings
 from cacheplan.errors import RejectedError
 from cacheplan.lanes import LaneKey, kind_of, lanes_of
-from cacheplan.places import Places, turn_before
+from cacheplan.places import BEFORE, Places, turn_before
 from cacheplan.plan import placed
 from cacheplan.prices import Rate, Sheet
 from cacheplan.projection import cache_for
@@ -28,8 +28,8 @@ Rules = dict[str, Lifetime | None]
 Prices = tuple[float, float, float, float]
 
 _DEAR: Final = float("inf")
-#: Stand for the two prefixes at the end of a prompt; longer than any other.
-_BEFORE, _TIP = (1 << 62) - 1, 1 << 62
+#: From here on numbers stand for the prefixes that move, in order.
+_MOVING: Final = 1 << 62
 
 
 class Trial(NamedTuple):
@@ -44,8 +44,10 @@ class Trial(NamedTuple):
     #: Where the call before this one ended, -1 if no mark can stand there.
     before: int
     prices: Prices
-    #: The same number for calls that are marked alike but for the end of their prompts;
-    #: -1 where that end stands among the other places.
+    #: The prefixes of the places that move with the conversation, in order.
+    moving: tuple[int, ...]
+    #: The same number for calls that are marked alike but for what moves; -1 where that
+    #: stands among the other places.
     alike: int
 
 
@@ -65,7 +67,7 @@ class Trials:
         #: What a bill depends on besides the calls.
         self.priced_by = (sheet, workload.assume)
         self._cache = cache_for(workload, sheet)
-        self._alike: dict[tuple[LaneKey, tuple[tuple[str, int], ...], str, bool], int] = {}
+        self._alike: dict[tuple[LaneKey, tuple[tuple[str, int], ...], tuple[str, ...]], int] = {}
         self.lanes = lanes_of(workload)
         self.all = list(self._prepared())
         self.groups = self._grouped()
@@ -83,22 +85,19 @@ class Trials:
         """
         self._cache.clear()
         serve = self._cache.serve
-        heads: dict[int, tuple[tuple[Breakpoint, ...], Lifetime | None, bool]] = {}
+        known: dict[int, tuple[tuple[Breakpoint, ...], list[tuple[int, Lifetime]]]] = {}
         total = 0.0
         for trial in self.all if calls is None else calls:
-            call, alike = trial[0], trial[7]
-            if alike < 0:
+            call, moving, alike = trial[0], trial[7], trial[8]
+            if alike < 0 or (own and not own.keys().isdisjoint(moving)):
                 marks = marks_of(trial, rules[trial.lane], own)
             else:
-                found = heads.get(alike)
+                found = known.get(alike)
                 if found is None:
-                    found = heads[alike] = _head(trial, rules[trial.lane], own)
-                marks, lifetime, linked = found
-                if lifetime is not None:
-                    end = Breakpoint(trial[4], lifetime)
-                    marks = (
-                        (*marks, Breakpoint(trial[5], lifetime), end) if linked else (*marks, end)
-                    )
+                    found = known[alike] = _pattern(trial, rules[trial.lane], own)
+                marks, ends = found
+                if ends:
+                    marks = (*marks, *[Breakpoint(moving[at], kept) for at, kept in ends])
             try:
                 usage = serve(call, marks)
             except RejectedError:
@@ -118,7 +117,7 @@ class Trials:
         """Work out once what every trial needs of each call."""
         tree, places = self._workload.tree, Places.of(self._workload.tree)
         tips: set[int] = set()
-        ends = endings(self._workload, self.lanes)
+        left_out = endings(self._workload, self.lanes)
         for call in self._workload:
             tip = tree.markable(call.tip)
             before = turn_before(tree, call.tip, tips)
@@ -126,16 +125,19 @@ class Trials:
             if before >= 0 and tree.unmarkable[before]:
                 before = -1
             rate = self._sheet.rate(call.tariff, call.at, self._workload.prompt_tokens(call))
-            lane, fixed = self.lanes[kind_of(call)], places.fixed(call.tip)
-            tail = places.tail(call.tip)
-            if lane in ends and (back := places.back(call.tip, ends[lane])) >= 0:
-                fixed = (*fixed, (ends[lane], back))
+            lane, still = self.lanes[kind_of(call)], places.fixed(call.tip)
+            tail, fixed = places.tail(call.tip), still
+            moves = [(BEFORE, before), (tail, tip)]
+            if lane in left_out and (back := places.back(call.tip, left_out[lane])) >= 0:
+                moves.append((left_out[lane], back))
+                fixed = (*still, moves[-1])
+            ends = sorted((node, name) for name, node in moves if node >= 0)
+            moving, names = zip(*ends, strict=True) if ends else ((), ())
             alike = -1
-            last = fixed[-1][1] if fixed else -1
-            if last < tip and (before < 0 or last < before < tip):
-                key = (lane, fixed, tail, before >= 0)
-                alike = self._alike.setdefault(key, len(self._alike))
-            yield Trial(call, lane, fixed, tail, tip, before, _prices(rate), alike)
+            if len(set(moving)) == len(moving) and (not still or still[-1][1] < moving[0]):
+                alike = self._alike.setdefault((lane, still, names), len(self._alike))
+            prices = _prices(rate)
+            yield Trial(call, lane, fixed, tail, tip, before, prices, moving, alike)
 
     def _grouped(self) -> list[Group]:
         """Put lanes together whose calls can see each other's entries.
@@ -201,15 +203,16 @@ def marks_of(
     return placed(rules, trial.fixed, own, (trial.tail, trial.tip), trial.before)
 
 
-def _head(
+def _pattern(
     trial: Trial, rules: Rules, own: Mapping[int, Lifetime | None]
-) -> tuple[tuple[Breakpoint, ...], Lifetime | None, bool]:
-    """Return the marks before the end of a prompt, the end's lifetime, and if it is linked."""
-    before = _BEFORE if trial.before >= 0 else -1
-    marks = placed(rules, trial.fixed, own, (trial.tail, _TIP), before)
-    head = tuple(mark for mark in marks if mark.node < _BEFORE)
-    linked = len(marks) - len(head) > 1
-    return head, rules.get(trial.tail), linked
+) -> tuple[tuple[Breakpoint, ...], list[tuple[int, Lifetime]]]:
+    """Return the marks that stand still, and which of the places that move have one."""
+    rank = {node: _MOVING + at for at, node in enumerate(trial.moving)}
+    fixed = [(place, rank.get(node, node)) for place, node in trial.fixed]
+    before, tip = rank.get(trial.before, -1), rank.get(trial.tip, -1)
+    marks = placed(rules, fixed, own, (trial.tail, tip), before)
+    still = tuple(mark for mark in marks if mark.node < _MOVING)
+    return still, [(node - _MOVING, kept) for node, kept in marks[len(still) :]]
 
 
 def _prices(rate: Rate | None) -> Prices:
