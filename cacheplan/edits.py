@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -68,6 +68,10 @@ def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
     for edit in edits:
         workload = _Rewrite(workload, edit).workload()
     return workload
+
+
+#: Heads whose blocks are kept for the next edit: a few kilobytes each.
+KNOWN: Final = 2000
 
 
 class _Rewrite:
@@ -235,8 +239,7 @@ class _Rewrite:
         """Rewrite one head, once."""
         if end in self._becomes:
             return
-        path = self._old.path(end)
-        units = [self._unit(node, source) for source, node in enumerate(path)]
+        path, units = self._path(end)
         moved: Sequence[Unit] = ()
         made: Sequence[Unit] = units
         if self._edit.head is not None:
@@ -245,6 +248,9 @@ class _Rewrite:
             moved = [unit for unit in more if not empty(unit)]
         if self._forked and self._stays(units, made, moved):
             self._kept.add(end)
+            self._moved[end] = moved
+            self._becomes.update(zip(path, path, strict=True))
+            return
         root = self._old.parent[path[0]]
         node = self._becomes[root]
         ends: dict[Level, int] = {}
@@ -261,6 +267,21 @@ class _Rewrite:
             last = ends.get(level, last) if at_end else by_source.get(source, last)
             self._becomes[old] = last
         self._becomes[end] = node
+
+    def _path(self, end: int) -> tuple[list[int], list[Unit]]:
+        """Return a head as it was: its prefixes, and the blocks that end them.
+
+        The next edit asks for the same heads.
+        """
+        known = self._old.derived.setdefault((Unit, bool(self._workload.texts)), {})
+        if end in known and self._edit.block is None:
+            path, units = known[end]
+            return path, units
+        path = self._old.path(end)
+        units = [self._unit(node, source) for source, node in enumerate(path)]
+        if self._edit.block is None and len(known) < KNOWN:
+            known[end] = path, units
+        return path, units
 
     def _node(self, old: int) -> int:
         """Return what became of a prefix, hanging up whatever was not rewritten."""
