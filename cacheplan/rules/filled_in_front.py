@@ -47,6 +47,7 @@ from cacheplan.finding import Example, Finding, Fix, Severity
 from cacheplan.habits import ENOUGH
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import opening
+from cacheplan.pins import named_by
 from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
 from cacheplan.templates import Template, template
@@ -89,7 +90,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             known.lanes |= group.lanes
             known.texts = group.texts | known.texts
     for group in groups:
-        yield _finding(group)
+        yield _finding(subject, group)
 
 
 def _filled(subject: Subject, lane: LaneKey, number: int, found: Sequence[Said]) -> _Group | None:
@@ -113,7 +114,7 @@ def _filled(subject: Subject, lane: LaneKey, number: int, found: Sequence[Said])
     return _Group(number, common, {lane: calls}, texts)
 
 
-def _finding(group: _Group) -> Finding:
+def _finding(subject: Subject, group: _Group) -> Finding:
     """Say what is filled in, and how much stands behind it."""
     common, calls = group.template, sum(group.lanes.values())
     shown = [*group.texts.values()][:2]
@@ -121,12 +122,23 @@ def _finding(group: _Group) -> Finding:
     what = f"a {common.name}" if common.name else "a span"
     shared = f" in {len(group.lanes)} lanes" if len(group.lanes) > 1 else ""
     behind = len(common.frame) - common.start
+    place = Place(level=Level.MESSAGES, index=0, content=group.number)
+    held = named_by(subject.pins, place, subject.bodies.get(shown[0].digest))
+    keeps = f"; it is kept there by {' and '.join(map(str, held))}" if held else ""
+    fix = Fix(
+        safe=False,
+        what=(
+            "put it behind the instructions, and cut the text there; the model reads it there"
+            " instead"
+        ),
+        edit=Edit(opening=_mover(common)),
+    )
     return Finding(
         rule="filled-in-front",
         code=CODE,
         severity=SEVERITY,
         confidence="high" if common.name not in {"", "number"} else "medium",
-        place=Place(level=Level.MESSAGES, index=0, content=group.number),
+        place=place,
         lane=max(group.lanes, key=lambda lane: group.lanes[lane]),
         lanes=tuple(group.lanes),
         about=opening(common.frame),
@@ -134,21 +146,14 @@ def _finding(group: _Group) -> Finding:
         message=(
             f"{what} at character {common.start + 1} differs between calls"
             f" ({len(group.texts):,} texts in {calls:,} calls{shared}), so {behind:,} characters"
-            " of instructions behind it are not shared"
+            f" of instructions behind it are not shared{keeps}"
         ),
         examples=tuple(
             Example(said.call.number, said.call.id, part.own)
             for said, part in zip(shown, parts, strict=True)
             if part is not None
         ),
-        fix=Fix(
-            safe=False,
-            what=(
-                "put it behind the instructions, and cut the text there; the model reads it there"
-                " instead"
-            ),
-            edit=Edit(opening=_mover(common)),
-        ),
+        fix=None if held else fix,
     )
 
 

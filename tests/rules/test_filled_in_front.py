@@ -8,8 +8,10 @@ import pytest
 from reviewed import LONG, findings, healthy, same_as_simulated, subject
 from small import message, request
 
+from cacheplan.assumptions import Assumptions
 from cacheplan.edits import edited
 from cacheplan.linter import lint
+from cacheplan.patches import patched
 from cacheplan.rules import filled_in_front
 
 
@@ -68,6 +70,28 @@ class TestFires:
         for at, call in enumerate(after):
             own = after.texts[after.tree.digest[after.tree.block[call.tip]]]["text"]
             assert own == f"2026-11-{at + 10}\nThe letter: {'abcdefghij'[at] * 40}"
+
+    def test_a_body_is_written_so(self) -> None:
+        """A string becomes two blocks, and a mark on a block stays at its end."""
+        lines = [ask(at, letter(at)) for at in range(4)]
+        (found,) = findings(filled_in_front, lines)
+        assert found.fix is not None
+        assert found.fix.edit is not None
+        body = lines[0]["request"]
+        mark = {"type": "ephemeral"}
+        body["messages"][0]["content"][0]["cache_control"] = mark
+        made = patched(body, [found.fix.edit], Assumptions()).body
+        front, own = made["messages"][0]["content"]
+        assert front == {"type": "text", "text": f"Today is . {LONG}\n"}
+        assert own["text"] == f"2026-11-10\nThe letter: {'a' * 40}"
+        assert own["cache_control"] == mark
+
+    def test_what_a_user_pins_stays(self) -> None:
+        """It is told, and who keeps it there; nothing is moved."""
+        lines = [ask(at, letter(at)) for at in range(6)]
+        (found,) = findings(filled_in_front, lines, pins=["messages[0].content[0] first"])
+        assert found.message.endswith("; it is kept there by messages[0].content[0] first")
+        assert found.fix is None
 
 
 class TestSilent:

@@ -8,8 +8,10 @@ import pytest
 from reviewed import LONG, agent, findings, healthy, same_as_simulated, subject
 from small import message, request
 
+from cacheplan.assumptions import Assumptions
 from cacheplan.edits import edited
 from cacheplan.linter import lint
+from cacheplan.patches import patched, reads_alike
 from cacheplan.rules import uncut_prompt
 
 
@@ -77,6 +79,22 @@ class TestFires:
                 for node in (after.tree.parent[call.tip], call.tip)
             ]
             assert "".join(parts) == whole
+
+    def test_a_body_is_written_so(self) -> None:
+        """A string becomes two blocks, what stands behind it moves on, and a mark stays last."""
+        lines = [ask(at, f"{LONG} {at}?", "Please.") for at in range(4)]
+        (found,) = findings(uncut_prompt, lines)
+        assert found.fix is not None
+        assert found.fix.edit is not None
+        body = lines[0]["request"]
+        body["messages"][0]["content"][0] |= {"cache_control": {"type": "ephemeral"}}
+        made = patched(body, [found.fix.edit], Assumptions()).body
+        assert made["messages"][0]["content"] == [
+            {"type": "text", "text": f"{LONG} "},
+            {"type": "text", "text": "0?", "cache_control": {"type": "ephemeral"}},
+            {"type": "text", "text": "Please."},
+        ]
+        assert reads_alike(body, made, Assumptions())
 
 
 class TestSilent:
