@@ -22,6 +22,7 @@ from small import digest_line, digest_workloads, workload
 import cacheplan
 from cacheplan.entries import Entry, Marked, Step
 from cacheplan.errors import InputError, LedgerError
+from cacheplan.io import database, rows
 from cacheplan.io import ledger as module
 from cacheplan.io.ledger import Ledger
 from cacheplan.io.recall import recall
@@ -410,7 +411,7 @@ class TestBounds:
     def test_by_size(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Past its size the oldest calls go, and the file itself grows no further."""
         monkeypatch.setattr(module, "EVERY", 100)
-        monkeypatch.setattr(module, "AT_ONCE", 50)
+        monkeypatch.setattr(database, "AT_ONCE", 50)
         path = tmp_path / "calls.db"
         with Ledger(path, largest=150_000) as ledger:
             self.write(ledger, 3_000, 1.0)
@@ -433,7 +434,7 @@ class TestBounds:
 
 def test_json_is_short() -> None:
     """Usage takes a few bytes a row."""
-    assert json.loads(str(module._numbers(Usage(1, 2, 3, 4, 5)))) == [1, 2, 3, 4, 5]
+    assert json.loads(str(rows._numbers(Usage(1, 2, 3, 4, 5)))) == [1, 2, 3, 4, 5]
 
 
 def test_digest_lines(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cacheplan.collapses import collapses
 from cacheplan.entries import Entry, Marked
 from cacheplan.envelopes import Envelope, scope_of
 from cacheplan.errors import InputError
-from cacheplan.io.ledger import opened
+from cacheplan.io.database import opened
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
