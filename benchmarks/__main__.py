@@ -11,6 +11,7 @@ TABLES = {
     "fidelity": "recorded usage against the simulated cache, call by call",
     "speed": "reading against json.loads, simulating by the second, start-up",
     "policies": "every policy on every workload, beside the bound and the fixed rules",
+    "overhead": "what the middleware adds to the SDK's own time, and memory over many calls",
     "readme": "the figures of the README, from the kept results",
     "rules": "the pages of the rules, from their docstrings",
     "memory": "the most memory that reading and simulating a large log takes",
