@@ -7,8 +7,7 @@ written, read again, are cheaper than before, so what is said to be saved is the
 between two simulations; rounds end when one changes nothing. For the same reason mended
 calls have nothing to mend.
 
-Nothing is edited whose money nobody knows. Calls that are refused cost nothing, so fewer
-refusals come before any saving.
+Nothing is edited whose money nobody knows.
 """
 
 from __future__ import annotations
@@ -19,18 +18,17 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from cacheplan.assumptions import Assumptions
-from cacheplan.changes import unbinds
 from cacheplan.choosing import choose
-from cacheplan.edits import Edit, edited
+from cacheplan.edits import Edit
 from cacheplan.errors import InputError
-from cacheplan.finding import Finding, Fix
 from cacheplan.lanes import kind_of
 from cacheplan.lines import body_in, moved, remarked, with_body
 from cacheplan.linter import Findings, lint
 from cacheplan.patches import Patched, patched, reads_alike, thinks_alike
 from cacheplan.prices import Sheet
-from cacheplan.projection import Marker, Projection, project
+from cacheplan.projection import Marker, Projection
 from cacheplan.records import Intake
+from cacheplan.remedies import Remedies, Repair, Score, bill, score
 from cacheplan.subject import Remembering, Subject
 from cacheplan.tables import dollars, percent
 from cacheplan.terms import Terms
@@ -45,8 +43,6 @@ ROUNDS: Final = 12
 
 #: Lines that can be gone through more than once.
 Lines = Iterable[bytes]
-#: How good a bill is: calls refused, then dollars.
-_Score = tuple[int, Decimal]
 
 
 class Done(NamedTuple):
@@ -103,18 +99,8 @@ class Mended:
             )
 
 
-class _Repair(NamedTuple):
-    """A fix that can be written into lines."""
-
-    finding: Finding
-    fix: Fix
-    edit: Edit
-
-
 #: What a fix is called: its finding's code and rule, what it does, whether it is safe.
 _Named = tuple[str, str, str, bool]
-#: Fixes, and what calls cost with them.
-_Tried = tuple[_Score, list[_Repair]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +123,7 @@ class _Tally:
     #: Calls whose thinking is behind another prefix now.
     unbound: int = 0
 
-    def by_fix(self, repairs: Sequence[_Repair]) -> dict[_Named, int]:
+    def by_fix(self, repairs: Sequence[Repair]) -> dict[_Named, int]:
         """Add up the calls of fixes that are said alike."""
         found: dict[_Named, int] = {}
         for at, calls in self.calls.items():
@@ -175,7 +161,9 @@ class Mending:
         total = _Tally()
         found = self._lint(reading)
         for _ in range(ROUNDS):
-            repairs = self._chosen(reading, found)
+            self.watch("trying fixes")
+            known = Remedies(workload=reading.workload, sheet=self.sheet, unsafe=self.unsafe)
+            repairs = known.chosen(found)
             step = self._step(reading, found, repairs)
             if step is None and repairs:
                 step = self._step(reading, found, repairs := [])
@@ -190,8 +178,8 @@ class Mending:
         return Mended(
             lines=reading.lines,
             calls=len(reading.numbers),
-            before=_bill(first.workload, self.sheet),
-            after=_bill(reading.workload, self.sheet),
+            before=bill(first.workload, self.sheet),
+            after=bill(reading.workload, self.sheet),
             done=tuple(Done(*key, calls) for key, calls in done.items()),
             marked=len(marked),
             left=tuple(dict.fromkeys(self._left(found, reading, total))),
@@ -216,36 +204,36 @@ class Mending:
         return lint(self._subject(reading), terms=self.terms)
 
     def _step(
-        self, reading: _Reading, found: Findings, repairs: Sequence[_Repair]
+        self, reading: _Reading, found: Findings, repairs: Sequence[Repair]
     ) -> tuple[_Reading, _Tally, set[int]] | None:
         """Write fixes and marks; ``None`` if that makes nothing better."""
-        before, tally, now = _score(found.paid), _Tally(), reading
+        before, tally, now = score(found.paid), _Tally(), reading
         if before is None:
             return None
-        plan, planned = found.plan, _score(found.planned)
+        plan, planned = found.plan, score(found.planned)
         if repairs:
             self.watch("writing fixes")
             after = self._read(self.store(self._fixed(reading, repairs, tally)))
             own = choose(after.workload, self.sheet)
-            cost = _score(_bill(after.workload, self.sheet, own.marker(after.workload.tree)))
-            as_marked = _score(_bill(after.workload, self.sheet))
+            cost = score(bill(after.workload, self.sheet, own.marker(after.workload.tree)))
+            as_marked = score(bill(after.workload, self.sheet))
             if _least(cost, as_marked) < _least(before, planned):
                 now, plan, planned = after, own, cost
             else:
                 tally = _Tally()
         marks: set[int] = set()
-        have = _score(_bill(now.workload, self.sheet))
+        have = score(bill(now.workload, self.sheet))
         if have is not None and planned is not None and planned < have:
             self.watch("writing marks")
             marker = _respecting(found, plan.marker(now.workload.tree))
             now = self._read(self.store(self._marked(now, marker, marks)))
-        better = _score(_bill(now.workload, self.sheet))
+        better = score(bill(now.workload, self.sheet))
         if now is reading or better is None or better >= before:
             return None
         return now, tally, marks
 
     def _fixed(
-        self, reading: _Reading, repairs: Sequence[_Repair], tally: _Tally
+        self, reading: _Reading, repairs: Sequence[Repair], tally: _Tally
     ) -> Iterator[bytes]:
         """Yield the lines with fixes in them."""
         edits = [repair.edit for repair in repairs]
@@ -299,66 +287,9 @@ class Mending:
                 changed.add(number)
             yield line if made is None else made
 
-    # --- what is done ------------------------------------------------------------------
-
-    def _chosen(self, reading: _Reading, found: Findings) -> list[_Repair]:
-        """Return the fixes that pay together: of several faults each may hide the others."""
-        base = _score(found.planned)
-        if base is None:
-            return []
-        tried: list[_Tried] = []
-        for finding in found.findings:
-            fix = None if finding.waived else self._allowed(finding.fix)
-            if fix is None or fix.edit is None or fix.edit.sequels is not None:
-                continue
-            score = self._score(reading, [fix], finding, base)
-            if score is not None:
-                tried.append((score, [_Repair(finding, fix, fix.edit)]))
-        paying = [one for one in tried if one[0] < base]
-        for some in [paying] if len(paying) == len(tried) else [paying, tried[:]]:
-            repairs = [repair for _, (repair,) in some]
-            score = self._score(reading, [one.fix for one in repairs]) if len(some) > 1 else None
-            if score is not None:
-                tried.append((score, repairs))
-        best = min(tried, key=lambda one: one[0], default=(base, []))
-        return self._needed(reading, best) if best[0] < base else []
-
-    def _needed(self, reading: _Reading, tried: _Tried) -> list[_Repair]:
-        """Leave out fixes without which calls cost no more."""
-        cost, repairs = tried
-        for repair in tried[1]:
-            rest = [one for one in repairs if one is not repair]
-            score = self._score(reading, [one.fix for one in rest]) if rest else None
-            if score is not None and score <= cost:
-                cost, repairs = score, rest
-        return repairs
-
-    def _allowed(self, fix: Fix | None) -> Fix | None:
-        """Return what may be done about a finding."""
-        if fix is None or fix.safe or self.unsafe:
-            return fix
-        return fix.safely
-
-    def _score(
-        self,
-        reading: _Reading,
-        fixes: Sequence[Fix],
-        finding: Finding | None = None,
-        base: _Score | None = None,
-    ) -> _Score | None:
-        """Return what calls cost with fixes, under the best plan; ``None`` if it may not be."""
-        if finding is not None and finding.fix is fixes[0] and finding.saving is not None and base:
-            return base[0], base[1] - finding.saving
-        edits = [fix.edit for fix in fixes if fix.edit is not None]
-        after = edited(reading.workload, edits)
-        if all(fix.safe for fix in fixes) and unbinds(reading.workload, after):
-            return None
-        marker = choose(after, self.sheet).marker(after.tree)
-        return _score(_bill(after, self.sheet, marker))
-
     def _left(self, found: Findings, reading: _Reading, total: _Tally) -> Iterator[str]:
         """Say what stays as it was, and why."""
-        mended, planned = _score(found.mended), _score(found.planned)
+        mended, planned = score(found.mended), score(found.planned)
         together = mended is not None and planned is not None and mended < planned
         for finding in found.findings:
             fix, name = finding.fix, f"{finding.code} {finding.rule}"
@@ -409,20 +340,9 @@ class Mending:
         return Subject(workload, self.sheet, workload.texts)
 
 
-def _bill(workload: Workload, sheet: Sheet, marker: Marker | None = None) -> Projection:
-    """Return what calls cost as they are marked, or under other marks."""
-    return project(workload, marker or (lambda call: call.marks), sheet, "mended")
-
-
-def _score(bill: Projection) -> _Score | None:
-    """Return how good a bill is; ``None`` where a price is unknown."""
-    return None if bill.input_cost is None else (bill.rejected, bill.input_cost)
-
-
-def _least(one: _Score | None, other: _Score | None) -> _Score:
+def _least(one: Score | None, other: Score | None) -> Score:
     """Return the better of two scores, of which one is known."""
-    known = [score for score in (one, other) if score is not None]
-    return min(known)
+    return min(known for known in (one, other) if known is not None)
 
 
 def _respecting(found: Findings, marker: Marker) -> Marker:
