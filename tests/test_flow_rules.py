@@ -11,10 +11,16 @@ from small import digest_workloads, message, request, tool
 
 from cacheplan.edits import edited
 from cacheplan.linter import lint
-from cacheplan.rules import cold_fan_out, history_rewritten, settings_flip, subagents_apart
+from cacheplan.rules import (
+    cold_fan_out,
+    head_changes,
+    history_rewritten,
+    settings_flip,
+    subagents_apart,
+)
 from cacheplan.subject import Subject
 
-FLOW = (cold_fan_out, history_rewritten, settings_flip, subagents_apart)
+FLOW = (cold_fan_out, history_rewritten, settings_flip, subagents_apart, head_changes)
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 

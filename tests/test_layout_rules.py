@@ -15,11 +15,13 @@ from cacheplan.edits import edited
 from cacheplan.linter import lint
 from cacheplan.rules import (
     dead_tools,
+    filled_in_front,
     input_key_order,
     near_identical_systems,
     string_or_list,
     tool_drift,
     tools_reordered,
+    uncut_prompt,
     volatile_before_stable,
     volatile_span,
 )
@@ -33,6 +35,8 @@ LAYOUT = (
     string_or_list,
     near_identical_systems,
     dead_tools,
+    uncut_prompt,
+    filled_in_front,
 )
 
 
