@@ -3,8 +3,9 @@
 Both are run in turn in one process and only their ratio is reported, so that a busy
 machine slows both. It is taken twice: of the time that passed, in which threads help,
 and of the time that processors spent. What ``json.loads`` returns is let go of line by
-line, which takes half as long as keeping it. The vocabulary of the token counter is
-loaded before; what that takes, once in a process, is said apart.
+line; keeping all of it, as a program does that looks at a log as a whole, takes longer and
+is set beside the review as well. The vocabulary of the token counter is loaded before; what
+that takes, once in a process, is said apart.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"
         reading = [_timed(name, agents, path, _read_and_simulate) for name, agents in LOGS]
-        reviewing = [_timed(name, agents, path, _review) for name, agents in REVIEWED]
+        reviewing = [_timed(name, agents, path, _review, _kept) for name, agents in REVIEWED]
     simulating, starting = _simulating(), _starting()
     found = {
         "counter": counter.name,
@@ -83,17 +85,21 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _timed(name: str, agents: Agents, path: Path, ours: Callable[[Path], object]) -> dict[str, Any]:
-    """Time both ways of going through one log, in turn."""
+def _timed(
+    name: str, agents: Agents, path: Path, *ways: Callable[[Path], object]
+) -> dict[str, Any]:
+    """Time ways of going through one log, ours first, each against ``json.loads`` in turn."""
     size = written(agents, path)
     parsing: list[_Spent] = []
-    whole: list[_Spent] = []
+    others: list[list[_Spent]] = [[] for _ in ways]
     for number in range(_ROUNDS):
         if sys.stderr.isatty():
             print(f"\r{name}: round {number + 1} of {_ROUNDS}", end="", file=sys.stderr, flush=True)
         parsing.append(_seconds(partial(_loads, path)))
-        whole.append(_seconds(partial(ours, path)))
+        for spent, way in zip(others, ways, strict=True):
+            spent.append(_seconds(partial(way, path)))
     calls = agents.conversations * agents.turns
+    whole, *kept = others
     return {
         "log": name,
         "calls": calls,
@@ -105,6 +111,7 @@ def _timed(name: str, agents: Agents, path: Path, ours: Callable[[Path], object]
         "our_megabytes_a_second": size / 1e6 / statistics.median(spent.passed for spent in whole),
         "ratio": _ratio(whole, parsing, "passed"),
         "processor_ratio": _ratio(whole, parsing, "worked"),
+        "kept_ratio": _ratio(whole, kept[0], "passed") if kept else None,
     }
 
 
@@ -125,6 +132,11 @@ def _read_and_simulate(path: Path) -> None:
     workload = read(path, counter=default_counter())
     for _ in replay(workload, as_marked(workload), Sheet.default()):
         pass
+
+
+def _kept(path: Path) -> None:
+    with path.open("rb") as stream:
+        deque(map(json.loads, stream))
 
 
 def _review(path: Path) -> None:
@@ -226,9 +238,8 @@ def _page(found: dict[str, Any]) -> list[str]:
         "json_megabytes_a_second", "our_megabytes_a_second", "ratio", "processor_ratio",
     )  # fmt: skip
     simulating = found["simulating"]
-    reading, reviewing = (
-        [[row[key] for key in keys] for row in found[what]] for what in ("reading", "reviewing")
-    )
+    reading = [[row[key] for key in keys] for row in found["reading"]]
+    reviewing = [[row[key] for key in (*keys, "kept_ratio")] for row in found["reviewing"]]
     return [
         section(
             "Reading and simulating, in times of json.loads",
@@ -240,7 +251,7 @@ def _page(found: dict[str, Any]) -> list[str]:
         ),
         section(
             "Reading and reviewing, in times of json.loads",
-            columns,
+            (*columns, "ratio, all kept"),
             reviewing,
             f"The bar: a ratio of at most {ratio} on the first log. The careless program tells"
             " the time in its system prompt and lists its tools in any order.",
