@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cacheplan.assumptions import Assumptions
     from cacheplan.errors import CacheplanError
     from cacheplan.io.door import check, choose, compare, explain, mark, project, review
+    from cacheplan.io.ledger import Ledger
     from cacheplan.io.middleware import Middleware
     from cacheplan.io.plans import Plan
     from cacheplan.io.reading import read
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Assumptions",
     "CacheplanError",
+    "Ledger",
     "Middleware",
     "Plan",
     "Session",
@@ -49,6 +51,7 @@ __all__ = [
 _FROM = {
     "Assumptions": "assumptions",
     "CacheplanError": "errors",
+    "Ledger": "io.ledger",
     "Middleware": "io.middleware",
     "Plan": "io.plans",
     "Session": "session",

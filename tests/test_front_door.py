@@ -49,6 +49,7 @@ class TestNames:
         assert cacheplan.__all__ == [
             "Assumptions",
             "CacheplanError",
+            "Ledger",
             "Middleware",
             "Plan",
             "Session",

@@ -33,10 +33,16 @@ def fenced(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path) -> list[tuple[list[str], int]]:
-    """Return a page's commands, each with the exit code the page promises."""
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return a page's Python and its commands, in its order."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```(python|console)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[tuple[list[str], int]]:
+    """Return the commands of a block, each with the exit code the page promises."""
     found = []
-    for line in "".join(fenced(page, "console")).splitlines():
+    for line in text.splitlines():
         if line.startswith("$ "):
             command, _, code = line.removeprefix("$ ").partition("  # exit ")
             found.append((shlex.split(command), int(code or 0)))
@@ -59,25 +65,25 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @on_every_page
-def test_commands_run(page: Path, tmp_path: Path) -> None:
-    """Each command, in the order of its page, ends with the exit code the page says."""
-    for words, code in commands(page):
-        assert words[0] == "cacheplan", "a page shows nothing but our own commands"
-        done = run(["-c", PROGRAM, *words[1:]], tmp_path)
-        assert done.returncode == code, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stderr, shlex.join(words)
-        if "--format" in words:
-            whole = words[words.index("--format") + 1] == "json"
-            for document in [done.stdout] if whole else done.stdout.splitlines():
-                json.loads(document)
+def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
+    """Each block of Python and each command runs, in the order of the page, in one folder.
 
-
-@on_every_page
-def test_python_runs(page: Path, tmp_path: Path) -> None:
-    """Each block of Python runs by itself, with warnings as errors."""
-    for block in fenced(page, "python"):
-        done = run(["-W", "error", "-c", block], tmp_path)
-        assert done.returncode == 0, f"{block}\n{done.stderr}"
+    Python runs with warnings as errors; a command ends with the exit code the page says.
+    """
+    for language, text in blocks(page):
+        if language == "python":
+            done = run(["-W", "error", "-c", text], tmp_path)
+            assert done.returncode == 0, f"{text}\n{done.stderr}"
+            continue
+        for words, code in commands(text):
+            assert words[0] == "cacheplan", "a page shows nothing but our own commands"
+            done = run(["-c", PROGRAM, *words[1:]], tmp_path)
+            assert done.returncode == code, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+            assert "Traceback" not in done.stderr, shlex.join(words)
+            if "--format" in words:
+                whole = words[words.index("--format") + 1] == "json"
+                for document in [done.stdout] if whole else done.stdout.splitlines():
+                    json.loads(document)
 
 
 @on_every_page
@@ -95,16 +101,20 @@ def test_two_commands_come_first() -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """Each page of the documentation can be found from its index."""
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    """Each page of the documentation can be found from the index, its folder's between them."""
     for page in PAGES[1:]:
-        name = page.relative_to(ROOT / "docs").as_posix()
-        assert name == "index.md" or f"]({name})" in index, name
+        above = page.parent / "index.md"
+        if page == above:
+            above = page.parents[1] / "index.md"
+        if page.parent != ROOT / "docs" or page.name != "index.md":
+            name = page.relative_to(above.parent).as_posix()
+            assert f"]({name})" in above.read_text(encoding="utf-8"), name
 
 
 def test_documented_commands_are_the_commands() -> None:
     """Every command has a place in the documentation, and the documentation no other."""
-    run_there = {words[1] for page in PAGES for words, _ in commands(page)}
+    shown = ("".join(fenced(page, "console")) for page in PAGES)
+    run_there = {words[1] for text in shown for words, _ in commands(text)}
     text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"`cacheplan ([a-z]+)", text))
     assert run_there == set(main.commands)

@@ -20,12 +20,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final, Self
 
+from cacheplan import entries
 from cacheplan.entries import Entry
 from cacheplan.errors import LedgerError
 from cacheplan.io.database import forget, opened, size, take_out, transaction
 from cacheplan.io.rows import Names, written
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "kept"]
 
 #: Entries that wait while the file cannot be written, the oldest given up first: half an
 #: hour of a busy process, in a few megabytes.
@@ -192,3 +193,8 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork.
 def _reason(error: Exception) -> str:
     """Say in the system's own words what is the matter."""
     return str(error.strerror if isinstance(error, OSError) and error.strerror else error).lower()
+
+
+def kept(ledger: entries.Ledger | str | os.PathLike[str] | None) -> entries.Ledger | None:
+    """Return whoever keeps the entries: as it came, or a file of that name."""
+    return Ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger

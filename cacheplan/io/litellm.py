@@ -14,10 +14,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from os import PathLike
 from typing import Any, Final, Literal
 
 from cacheplan.entries import Ledger
 from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
+from cacheplan.io.ledger import kept
 from cacheplan.plan import Plan
 from cacheplan.session import Origin, Outcome, Session
 
@@ -57,14 +59,14 @@ class Callback(CustomLogger):
         *,
         mode: Mode = "apply",
         on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | None = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
         on_decision: OnDecision | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         session = Session(plan, on_existing=on_existing)
         self.driver = Driver(
-            session, mode=mode, ledger=ledger, on_decision=on_decision, clock=clock
+            session, mode=mode, ledger=kept(ledger), on_decision=on_decision, clock=clock
         )
         self._lock = threading.Lock()
         self._flights: OrderedDict[str, Flight] = OrderedDict()

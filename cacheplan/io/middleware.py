@@ -13,12 +13,14 @@ import copy
 import functools
 import time
 from collections.abc import Callable
+from os import PathLike
 from typing import Any, Literal, Self
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.entries import Ledger
 from cacheplan.errors import CacheplanError
 from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
+from cacheplan.io.ledger import kept
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
 from cacheplan.session import Origin, Session
@@ -32,8 +34,9 @@ class Middleware:
     ``mode`` is ``apply``, ``observe`` (decide and record, and send the body as it came) or
     ``off``; the environment variable ``CACHEPLAN`` overrides it. ``on_existing`` says what
     to do with a body that carries marks: ``respect`` leaves it alone, ``fill`` uses the
-    slots that are left, ``replace`` strips it and places anew. ``ledger`` is handed an
-    ``Entry`` for each finished call, ``on_decision`` a ``Decision`` with what was billed.
+    slots that are left, ``replace`` strips it and places anew. ``ledger`` is a file's name,
+    or is handed an ``Entry`` for each finished call, ``on_decision`` a ``Decision`` with
+    what was billed.
     ``label`` and ``workspace`` are the feature that the cost is booked on, and whose
     entries are shared; ``platform`` is taken from where the answers come from if not said.
     """
@@ -50,7 +53,7 @@ class Middleware:
         *,
         mode: Mode = "apply",
         on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | None = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
         on_decision: OnDecision | None = None,
         label: str | None = None,
         workspace: str = "",
@@ -63,7 +66,7 @@ class Middleware:
         self.driver = Driver(
             session,
             mode=mode,
-            ledger=ledger,
+            ledger=kept(ledger),
             on_decision=on_decision,
             platform=platform,
             clock=clock,
