@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -187,7 +188,11 @@ def _vary(body: Any, varies: tuple[tuple[str | int, ...], ...], name: str) -> No
 def _varied(part: Any, name: str) -> Any:
     """Return a part with its texts changed and its shape and length kept."""
     if isinstance(part, str):
-        return (f"{name} " + part)[: max(len(part), len(name))]
+        words = part.split(" ")
+        # Turned around, so that no two of them are one text with a number in front.
+        turn = crc32(name.encode()) % len(words)
+        turned = " ".join([*words[turn:], *words[:turn]])
+        return f"{name} {turned}"[: max(len(part), len(name))]
     if isinstance(part, list):
         return [_varied(item, name) for item in part]
     if isinstance(part, dict):

@@ -17,8 +17,10 @@ from cacheplan.arrivals import ARRIVALS, BURST, BURST_GAP, Dice
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
+from cacheplan.patterns import variation
 from cacheplan.prefixes import SETTINGS
 from cacheplan.records import Intake
+from cacheplan.subject import Remembering
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Call, Workload
 
@@ -353,3 +355,17 @@ class TestFaults:
     def test_never_is_no_call(self, line: dict[str, Any]) -> None:
         """A line that is sent never, or for no time, plans nothing."""
         assert len(planned(**line)) == 0
+
+
+def test_what_varies_is_another_text_and_no_template() -> None:
+    """Two contents of one place have hardly a stretch in common, and are as long as before."""
+    said = " ".join(f"word{number}" for number in range(400))
+    body = request(messages=[{"role": "user", "content": [{"type": "text", "text": said}]}])
+    counter = Remembering(Letters())
+    place = "messages[0].content[0]"
+    planned(0, counter, request=body, varies=[place], arrivals="steady", hours=0.1)
+    texts = [str(one["text"]) for one in counter.bodies.values() if "word7" in str(one)]
+    assert len(texts) == 6
+    assert {len(text) for text in texts} == {len(said)}
+    assert all(one[200:400] != other[200:400] for one, other in pairwise(texts))
+    assert variation(texts) is None
