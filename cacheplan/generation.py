@@ -144,10 +144,15 @@ class Generation:
             self._because[key] = found
         return found
 
-    def send(self, call: Call, marks: Sequence[Breakpoint]) -> Usage | None:
-        """Note that a call goes out with these marks, and return what it should use."""
+    def send(self, call: Call, marks: Sequence[Breakpoint], *, expecting: bool) -> Usage | None:
+        """Note that a call goes out with these marks, and return what it should use.
+
+        Nothing where nobody wants to know.
+        """
         if self.policy is not None:
             self.policy.learn(call, marks)
+        if not expecting:
+            return None
         try:
             usage = self._cache.serve(call, marks)
         except RejectedError:

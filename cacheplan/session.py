@@ -122,6 +122,9 @@ class Session:
         self.plan = plan
         #: Whether marks of the caller's are taken out.
         self.replaces = on_existing == "replace"
+        #: Whether anybody wants to know what calls are expected to use; working that out
+        #: takes a tenth of all.
+        self.expecting = True
         self._on_existing = on_existing
         self._sheet = sheet or Sheet.default()
         self._assume = assume or Assumptions()
@@ -299,7 +302,7 @@ class Session:
             found=generation.marked(call) if sent.marks else (),
             left=left or ("" if applied else _why(marks)),
             dropped=tuple(dropped),
-            predicted=generation.send(call, going),
+            predicted=generation.send(call, going, expecting=self.expecting),
             slip=_Slip(generation, call, tuple(ours)),
         )
         return result, decision

@@ -77,6 +77,7 @@ class Driver:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.session = session
+        session.expecting = ledger is not None or on_decision is not None
         self.mode = _mode(mode)
         #: What went wrong here so far, by where and what; no call failed for it.
         self.faults: Counter[str] = Counter()
