@@ -28,6 +28,8 @@ Rules = dict[str, Lifetime | None]
 Prices = tuple[float, float, float, float]
 
 _DEAR: Final = float("inf")
+#: Sums of the same numbers in another order differ by less.
+_ROUNDED: Final = 1 - 1e-9
 #: From here on numbers stand for the prefixes that move, in order.
 _MOVING: Final = 1 << 62
 
@@ -56,6 +58,8 @@ class Group(NamedTuple):
 
     lanes: tuple[LaneKey, ...]
     trials: list[Trial]
+    #: By call: what those after it cost at least, however they are marked.
+    least: list[float]
 
 
 class Trials:
@@ -76,18 +80,19 @@ class Trials:
         self,
         rules: Mapping[LaneKey, Rules],
         own: Mapping[int, Lifetime | None],
-        calls: Sequence[Trial] | None = None,
+        group: Group,
         most: float = _DEAR,
     ) -> float:
-        """Return what prompts cost under some rules; a refused call makes them worthless.
+        """Return what a group costs under some rules; a refused call makes them worthless.
 
-        What costs more than ``most`` is worthless as well, and not looked at any further.
+        What is going to cost more than ``most`` is worthless as well, and not looked at any
+        further.
         """
         self._cache.clear()
         serve = self._cache.serve
         known: dict[int, tuple[tuple[Breakpoint, ...], list[tuple[int, Lifetime]]]] = {}
         total = 0.0
-        for trial in self.all if calls is None else calls:
+        for trial, least in zip(group.trials, group.least, strict=True):
             call, moving, alike = trial[0], trial[7], trial[8]
             if alike < 0 or (own and not own.keys().isdisjoint(moving)):
                 marks = marks_of(trial, rules[trial.lane], own)
@@ -109,7 +114,7 @@ class Trials:
                 + usage.write_1h * long
                 + usage.read * read
             )
-            if total > most:
+            if total + least > most:
                 return _DEAR
         return total
 
@@ -161,9 +166,20 @@ class Trials:
         for trial in self.all:
             together.setdefault(root(trial.lane), []).append(trial)
         return [
-            Group(tuple(lane for lane in group if root(lane) == one), trials)
+            Group(tuple(lane for lane in group if root(lane) == one), trials, self._least(trials))
             for one, trials in together.items()
         ]
+
+    def _least(self, trials: Sequence[Trial]) -> list[float]:
+        """Add up from the end what calls cost if all of their prompts is read."""
+        least, found = 0.0, []
+        checked = self._workload.assume.thinking_check != "ignore"
+        for trial in reversed(trials):
+            found.append(least * _ROUNDED)
+            # Who gets an error is not charged, nor is thinking that the service drops.
+            if not (checked or trial.call.failed):
+                least += self._workload.prompt_tokens(trial.call) * min(trial.prices)
+        return found[::-1]
 
     def _shares(self, trial: Trial, shortest: Sequence[int]) -> Iterator[object]:
         """Name whatever a call may have in common with others."""

@@ -19,7 +19,7 @@ from cacheplan.plan import placed
 from cacheplan.prices import Sheet
 from cacheplan.projection import cache_for
 from cacheplan.prompt import Lifetime
-from cacheplan.trials import Rules, Trial, Trials
+from cacheplan.trials import Group, Rules, Trial, Trials
 from cacheplan.workload import Workload
 
 SHEET = Sheet.default()
@@ -43,6 +43,12 @@ def drawn(trials: Trials, calls: Workload, rng: Random) -> dict[LaneKey, Rules]:
         lane: {place: rng.choice(CHOICES) for place in gaps.places(lane)}
         for lane in trials.lanes.values()
     }
+
+
+def together(trials: Trials) -> Group:
+    """Return all calls as one group, about which nothing is known beforehand."""
+    lanes = tuple(dict.fromkeys(trials.lanes.values()))
+    return Group(lanes, trials.all, [0.0] * len(trials.all))
 
 
 def served(calls: Workload, trials: list[Trial], rules: dict[LaneKey, Rules]) -> float:
@@ -72,7 +78,9 @@ def test_what_rules_cost(lines: list[dict[str, Any]], names: list[str | None], r
     calls = labelled(lines, names)
     trials = Trials(calls, SHEET)
     rules = drawn(trials, calls, rng)
-    assert trials.cost(rules, {}) == pytest.approx(served(calls, trials.all, rules), rel=1e-12)
+    assert trials.cost(rules, {}, together(trials)) == pytest.approx(
+        served(calls, trials.all, rules), rel=1e-12
+    )
 
 
 @given(digest_workloads(MODELS), labels, st.randoms(), st.floats(0, 1.5))
@@ -83,11 +91,12 @@ def test_what_is_too_dear_is_worthless(
     calls = labelled(lines, names)
     trials = Trials(calls, SHEET)
     rules = drawn(trials, calls, rng)
-    cost = trials.cost(rules, {})
-    assume(cost < float("inf"))
-    assert trials.cost(rules, {}, None, cost * share) == (
-        cost if cost <= cost * share else float("inf")
-    )
+    for group in trials.groups:
+        cost = trials.cost(rules, {}, group._replace(least=[0.0] * len(group.trials)))
+        assume(cost < float("inf"))
+        found = trials.cost(rules, {}, group, cost * share)
+        assert found == (cost if cost <= cost * share else float("inf"))
+        assert trials.cost(rules, {}, group, cost) == cost
 
 
 @given(digest_workloads(MODELS), labels, st.randoms(), st.sampled_from([1.0, 0.5]))
