@@ -66,9 +66,8 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 @on_every_page
 def test_what_a_page_shows_runs(page: Path, tmp_path: Path) -> None:
-    """Each block of Python and each command runs, in the order of the page, in one folder.
-
-    Python runs with warnings as errors; a command ends with the exit code the page says.
+    """Blocks of Python (warnings are errors) and commands run in the order of their page, and
+    a command ends with the exit code that the page says.
     """
     for language, text in blocks(page):
         if language == "python":

@@ -26,8 +26,8 @@ __all__ = ["Source", "lines", "opened", "read"]
 
 Source = str | PathLike[str]
 
-#: How every file of SQLite's begins.
-LEDGER = b"SQLite format 3\x00"
+#: How a file of SQLite's begins; its head has a hundred bytes, most of them no text.
+_LEDGER, _HEAD = b"SQLite format 3\x00", 100
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 #: Bytes read at once: lines of a log have a hundred kilobytes, and put together from
 #: pieces of the usual eight they take three times as long.
@@ -92,7 +92,8 @@ def lines(source: Source) -> Iterator[tuple[int, bytes]]:
     A ledger has no lines; its calls are told in the digest form, one a line.
     """
     with opened(source) as stream:
-        if stream.peek(len(LEDGER))[: len(LEDGER)] == LEDGER:  # type: ignore[attr-defined]
+        head: bytes = stream.peek(_HEAD)  # type: ignore[attr-defined]
+        if head.startswith(_LEDGER) and len(head) >= _HEAD and stream.seekable():
             from cacheplan.io import recall
 
             yield from enumerate(recall.lines(source), 1)
