@@ -177,7 +177,7 @@ class Mending:
                 done[key] = max(done.get(key, 0), calls)
         return Mended(
             lines=reading.lines,
-            calls=len(reading.numbers),
+            calls=sum(number is not None for number in reading.numbers),
             before=bill(first.workload, self.sheet),
             after=bill(reading.workload, self.sheet),
             done=tuple(Done(*key, calls) for key, calls in done.items()),

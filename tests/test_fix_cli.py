@@ -125,17 +125,19 @@ class TestRefused:
             ("half.jsonl -o out.jsonl", 2, "half.jsonl line 3"),
             ("dated.jsonl half.jsonl -o out.jsonl", 2, "half.jsonl line 3"),
             ("nothing.jsonl -o out.jsonl", 2, "nothing.jsonl"),
+            ("nothing.jsonl -o good.jsonl", 2, "nothing.jsonl"),
+            ("dated.jsonl -o .", 2, "directory"),
             ("empty.jsonl -o out.jsonl", 2, "empty.jsonl: no calls"),
             ("dated.jsonl -o no/where/out.jsonl", 2, "no/where/out.jsonl"),
         ],
     )
     def test_bad(self, words: str, code: int, said: str) -> None:
         """What is wrong is said in a line, and no file is left."""
-        kept = set(Path().iterdir())
+        kept = {name: name.read_bytes() for name in Path().iterdir()}
         result = run(f"fix {words}")
         assert result.exit_code == code
         assert said in result.stderr
-        assert set(Path().iterdir()) == kept
+        assert {name: name.read_bytes() for name in Path().iterdir()} == kept
 
     def test_skipped(self) -> None:
         """Lines that cannot be read are left out if that is asked for, and counted."""

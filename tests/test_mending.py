@@ -318,6 +318,7 @@ class TestLeft:
         found = mend([*agent(0, 3, system=LONG), plan])
         assert list(found.lines)[-1] == json.dumps(plan).encode()
         assert any("planned" in one for one in found.left)
+        assert found.calls == 3
 
     def test_for_the_program(self) -> None:
         """A history that is rewritten cannot be mended in bodies, and that is said."""

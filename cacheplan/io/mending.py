@@ -103,6 +103,6 @@ def mend(desk: Desk, output: str, *, unsafe: bool) -> Mended:
 def _refuse_source(sources: Sequence[str], output: str) -> None:
     """Keep what was recorded: a fix is looked at before it replaces anything."""
     target = Path(output)
-    for source in sources:
-        if output != "-" and source != "-" and target.exists() and target.samefile(source):
+    for source in map(Path, sources if output != "-" else ()):
+        if target.exists() and source.exists() and target.samefile(source):
             raise InputError("this is what is read; write it to another file").at(output)
