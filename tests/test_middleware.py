@@ -476,6 +476,16 @@ class TestMany:
             ("chat", "s1"),
         ]
 
+    def test_twins_of_twins(self) -> None:
+        """A label may be given anew for every call; nothing piles up."""
+        middleware = cacheplan.Middleware(PLAN)
+        twin = middleware
+        for number in range(5):
+            twin = twin.labelled(f"{number}")
+        assert type(twin) is type(middleware)
+        assert twin.session is middleware.session
+        assert isinstance(twin, anthropic.Middleware)
+
     def test_learns(self) -> None:
         """Without a plan a conversation is marked, and reads what it wrote."""
         fake = FakeAnthropic()

@@ -113,6 +113,16 @@ class TestLaws:
         # Where the plan's own marks would be refused, that has none; here they are mended.
         assert expected in (after, before)
 
+    def test_what_is_not_marked_is_shared(self, way: str) -> None:
+        """Nothing is copied but what lies on the way to a mark."""
+        before = body(message("assistant", "Yes."), message("user", "And?"), tools=[tool("look")])
+        session = Session(plan_of("tail after talk"), on_existing=way)  # type: ignore[arg-type]
+        after, decision = session.prepare(before, 0.0)
+        assert decision.applied
+        assert after["tools"] is before["tools"]
+        assert after["system"] is before["system"]
+        assert all(after["messages"][at] is before["messages"][at] for at in (0, 1))
+
     @given(before=bodies(marked=True), plan=plans())
     def test_observing(self, way: str, before: dict[str, Any], plan: Plan | None) -> None:
         """Who only watches gets the very object back."""

@@ -14,7 +14,7 @@ import functools
 import time
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.entries import Ledger
@@ -28,7 +28,13 @@ from cacheplan.session import Origin, Session
 __all__ = ["Middleware"]
 
 
-class Middleware:
+if TYPE_CHECKING:
+    from anthropic import Middleware as _Base
+else:
+    _Base = object
+
+
+class Middleware(_Base):
     """Marks the calls of a client by a plan, or by what it learns from them.
 
     ``mode`` is ``apply``, ``observe`` (decide and record, and send the body as it came) or
@@ -155,7 +161,7 @@ def _whole(request: Any) -> Any:
 
 
 @functools.cache
-def _joined(cls: Any) -> type:
+def _joined(cls: Any) -> Any:
     """Join a middleware with the SDK's base class, or say what is missing."""
     try:
         from anthropic import Middleware as Base
@@ -164,4 +170,6 @@ def _joined(cls: Any) -> type:
             "the middleware needs the package anthropic, 0.108 or later: pip install"
             " 'cacheplan[client]'; for an older one there is cacheplan.io.transport"
         ) from error
+    if issubclass(cls, Base):
+        return cls  # A copy of one that was joined before.
     return type(cls.__name__, (cls, Base), {"__module__": cls.__module__, "__doc__": cls.__doc__})
