@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -21,6 +22,7 @@ import msgspec
 from cacheplan.assumptions import Assumptions
 from cacheplan.entries import Ledger
 from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
+from cacheplan.io.ledger import kept
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
 from cacheplan.session import Origin, Session
@@ -38,7 +40,7 @@ class Transport:
         *,
         mode: Mode = "apply",
         on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | None = None,
+        ledger: Ledger | str | PathLike[str] | None = None,
         on_decision: OnDecision | None = None,
         label: str | None = None,
         workspace: str = "",
@@ -51,7 +53,7 @@ class Transport:
         self.driver = Driver(
             session,
             mode=mode,
-            ledger=ledger,
+            ledger=kept(ledger),
             on_decision=on_decision,
             platform=platform,
             clock=clock,
