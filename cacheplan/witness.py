@@ -25,9 +25,13 @@ _CALLS: Final = 2
 
 
 def place_at(tree: PrefixTree, node: int) -> Place:
-    """Return where the block at the end of a prefix stands in its body."""
+    """Return where the block at the end of a prefix stands in its body.
+
+    What is set stands nowhere; it is told where its level begins.
+    """
     level = tree.level[tree.block[node]]
-    numbers = [int(part) for part in place_of(tree, node).split(".")[1:] if part.isdigit()]
+    parts = (part for part in place_of(tree, node).split(".")[1:] if part != "content")
+    numbers = [max(int(part), 0) for part in parts]
     return Place(level=level, index=numbers[0], content=numbers[1] if len(numbers) > 1 else None)
 
 

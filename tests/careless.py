@@ -25,7 +25,14 @@ def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
     model = draw(st.sampled_from(MODELS))
     log = _Log(draw, model)
     lines = [line for name in range(draw(st.integers(1, 3))) for line in log.conversation(name)]
-    return sorted(lines, key=lambda line: str(line["id"]))
+    return _Lines(sorted(lines, key=lambda line: str(line["id"])))
+
+
+class _Lines(list[dict[str, Any]]):
+    """Lines that are shown without what all of them say at length."""
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace(STABLE, "…")
 
 
 class _Log:

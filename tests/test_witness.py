@@ -5,6 +5,7 @@ from __future__ import annotations
 from reviewed import subject
 from small import digest_line, message, request, tool
 
+from cacheplan.prefixes import SETTINGS
 from cacheplan.witness import SHOWN, place_at, witnesses
 
 LINES = [
@@ -54,3 +55,18 @@ def test_where_nobody_knows_a_text_none_is_shown() -> None:
     calls = seen.workload.calls
     shown = witnesses(seen, [(calls[0], calls[0].tip), (calls[1], -1)])
     assert [one.text for one in shown] == ["", ""]
+
+
+def test_settings_have_the_place_of_their_level() -> None:
+    """A prefix that ends with what is set is told where the level begins."""
+    body = request(message("user", "Hi"), system="Be kind.", tool_choice={"type": "none"})
+    seen = subject([{"at": 0, "request": body}])
+    tree = seen.tree
+    (call,) = seen.workload
+    gates = [node for node in tree.path(call.tip) if tree.kind[tree.block[node]] == SETTINGS]
+    assert gates
+    assert {str(place_at(tree, node)) for node in gates} <= {
+        "tools[0]",
+        "system[0]",
+        "messages[0].content[0]",
+    }
