@@ -383,6 +383,22 @@ class TestTrouble:
         assert [entry.applied for entry in kept.entries] == [False, True]
         assert middleware.faults == {"refused: tail after talk": 1}
 
+    @pytest.mark.parametrize("name", ["create_stream", "stream", "raw_stream", "batches"])
+    def test_refused_on_any_way(self, name: str, *, waits: bool) -> None:
+        """So it is where the answer would have been a stream, or is about a batch."""
+        plain, fake = FakeAnthropic(), FakeAnthropic()
+        way = ASYNC[f"a_{name}"] if waits else SYNC[name]
+        expected = result(way, client(plain, waits=waits), body())
+        fake.fail(400, message="requests.0.params.system.0.cache_control: no")
+        c = client(fake, waits=waits, middleware=[cacheplan.Middleware(PLAN)])
+        found = result(way, c, body())
+        if name != "batches":
+            assert [fake.received[-1].body] == plain.bodies
+            assert str(found).replace(" ", "") == str(expected).replace(" ", "")
+        else:
+            assert "cache_control" not in str(fake.bodies)
+            assert len(found) == len(expected) == 2
+
     def test_other_refusals(self, *, waits: bool) -> None:
         """A refusal that is not about marks is the caller's, at the first attempt."""
         fake, kept = FakeAnthropic(), Kept()

@@ -77,7 +77,8 @@ class Driver:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.session = session
-        session.expecting = ledger is not None or on_decision is not None
+        #: Whether anybody wants to hear of calls.
+        self.heard = session.expecting = ledger is not None or on_decision is not None
         self.mode = _mode(mode)
         #: What went wrong here so far, by where and what; no call failed for it.
         self.faults: Counter[str] = Counter()
@@ -193,7 +194,7 @@ class Driver:
     def tell(self, decision: Decision, outcome: Outcome) -> None:
         """Let the session, the ledger and the user know how a call ended."""
         try:
-            if self._ledger is None and self._on_decision is None:
+            if not self.heard:
                 self.session.learn(decision, outcome)
                 return
             entry = self.session.observe(decision, outcome, self.clock())
@@ -299,6 +300,8 @@ class Flight:
             if getattr(response, "is_stream_consumed", None) is None:
                 self._end(None, None)  # Somebody answered without the service.
                 return
+            if not (self._driver.heard or self._results or self._learns()):
+                return
             for each in self.calls[:1]:
                 self._driver.learn_platform(each.decision.model, response.request.url.host)
             if response.status_code >= _BAD_REQUEST:
@@ -321,6 +324,10 @@ class Flight:
             watch(response, watcher)
         except Exception as fault:  # noqa: BLE001 -- fail open
             self._driver.fault("watching an answer", fault)
+
+    def _learns(self) -> bool:
+        """Tell whether an answer teaches anything: that of a call that was read does."""
+        return any(each.decision.slip is not None for each in self.calls)
 
     def _begin(self) -> None:
         """The first byte is here."""
