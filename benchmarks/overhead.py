@@ -25,7 +25,7 @@ from typing import Any, Final
 import anthropic
 
 import cacheplan
-from benchmarks.tabling import publish, section
+from benchmarks.tabling import RESULTS, publish, section
 from cacheplan.plan import Lane, Plan, Rule
 from cacheplan.prompt import Lifetime
 from cacheplan.session import Session
@@ -61,7 +61,7 @@ _ANSWER: Final = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure both; an argument is the number of calls for the second table."""
+    """Measure both; an argument is the number of calls for the second table, 0 keeps it."""
     calls = int(arguments[0]) if arguments else _CALLS
     rows = [_overhead(size, kind) for size in SIZES for kind in ("a plan", "learning")]
     times = section(
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         f"The bar: {BAR:.0%}. Medians of {_ROUNDS} calls each, taken by turns; anthropic"
         f" {anthropic.__version__}. Conversations of 8 turns that grow by two messages a call.",
     )  # fmt: skip
-    memory = _memory(calls)
+    memory = _memory(calls) if calls else _kept()
     column = section(
         "Memory over many calls",
         ("calls", "resident, MB"),
@@ -86,6 +86,12 @@ def main(arguments: Sequence[str]) -> int:
     measured = {"times": rows, "memory": [list(row) for row in memory]}
     publish("overhead", "Overhead at call time", measured, [times, column])
     return 0
+
+
+def _kept() -> list[tuple[int, float]]:
+    """Return the second table as it was measured last."""
+    found = json.loads((RESULTS / "overhead.json").read_text(encoding="utf-8"))["memory"]
+    return [(int(calls), float(size)) for calls, size in found]
 
 
 class _Answering:
