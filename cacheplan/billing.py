@@ -3,7 +3,8 @@
 Plain answers carry ``usage`` once. A stream carries it twice: ``message_start`` has all
 of it, ``message_delta`` repeats some counters, cumulative and without the split by
 lifetime, so they overwrite and are never added. Server tools and fallbacks add
-``iterations``. Bedrock has names of its own. This file knows the fields, not the wire.
+``iterations``. Bedrock has names of its own. This file knows the fields, not the wire:
+events come as objects, as the SDKs hand them out or as JSON decodes them.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from cacheplan.errors import InputError
 from cacheplan.records import recorded_usage
 from cacheplan.usage import Usage
 
-__all__ = ["Answer", "billed"]
+__all__ = ["Answer", "billed", "streamed"]
 
 #: Bedrock's own counters by the API's. ``inputTokens`` is uncached only (AWS page on
 #: prompt caching, 2026-09). The second spelling is that of the metrics which end a stream.
@@ -45,6 +48,46 @@ def billed(usage: Any) -> Usage | None:
     except InputError:
         return None
     return found
+
+
+def streamed(events: Iterable[Any]) -> Usage | None:
+    """Turn the events of one stream into one usage record, whoever handed them out.
+
+    An event is an object of the SDK's, a mapping, or JSON as it came: the API's own, those
+    of ``InvokeModelWithResponseStream`` as boto3 unpacks them, or of Bedrock's ``Converse``.
+    Later counters overwrite earlier ones, since they are sums; the split by lifetime is
+    that of the start, and what is written beyond it is written for 5 minutes. ``None``
+    where no event speaks of usage, or what one says cannot be read.
+
+    >>> start = {"input_tokens": 3, "cache_creation_input_tokens": 10, "output_tokens": 1}
+    >>> start["cache_creation"] = {"ephemeral_1h_input_tokens": 10}
+    >>> end = {"cache_creation_input_tokens": 14, "output_tokens": 9}
+    >>> streamed([
+    ...     {"type": "message_start", "message": {"usage": start}},
+    ...     {"type": "message_delta", "usage": end},
+    ... ])
+    Usage(uncached=3, write_5m=4, write_1h=10, read=0, output=9)
+    """
+    answer = Answer()
+    for event in events:
+        answer.event(event)
+    return answer.usage
+
+
+def _plain(event: Any) -> Any:
+    """Return an event as a mapping; what is none says nothing."""
+    if isinstance(event, Mapping):
+        held = event.get("chunk", event)
+        inner = held.get("bytes") if isinstance(held, Mapping) else None
+        return event if inner is None else _plain(inner)
+    if isinstance(event, str | bytes | bytearray | memoryview):
+        try:
+            return msgspec.json.decode(event)
+        except (ValueError, RecursionError):
+            return None
+    # Every SDK's objects are pydantic's; what a test made by hand has members.
+    dump = getattr(event, "model_dump", None)
+    return dump(mode="json", warnings=False) if callable(dump) else None
 
 
 def _iterations(usage: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -107,7 +150,8 @@ class Answer:
         self._diagnose(message.get("diagnostics"))
 
     def event(self, event: Any) -> None:
-        """Take one event of a stream; the others say nothing of usage."""
+        """Take one event of a stream; most say nothing of usage."""
+        event = _plain(event)
         if not isinstance(event, Mapping):
             return
         kind = event.get("type")
@@ -124,13 +168,24 @@ class Answer:
         metrics = event.get("amazon-bedrock-invocationMetrics")
         if self._usage is None and isinstance(metrics, Mapping):
             self._merge(metrics)
+        if isinstance(last := event.get("metadata"), Mapping):
+            self._merge(last.get("usage"))
 
     def _merge(self, usage: Any) -> None:
-        """Overwrite counters with later ones; a null says nothing."""
+        """Overwrite counters with later ones; a null says nothing.
+
+        Nor does a 0 where something was counted before: sums never shrink, but proxies fill
+        in what the service left out.
+        """
         if not isinstance(usage, Mapping):
             return
-        said = {key: part for key, part in usage.items() if part is not None}
-        self._usage = {**(self._usage or {}), **said}
+        known = self._usage or {}
+        said = {
+            key: part
+            for key, part in usage.items()
+            if part is not None and not (part == 0 and known.get(key))
+        }
+        self._usage = {**known, **said}
         rounds = usage.get("iterations")
         self.own_rounds = self.own_rounds or (isinstance(rounds, list) and len(rounds) > 1)
 

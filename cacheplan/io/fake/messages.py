@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
+from cacheplan.billing import billed
 from cacheplan.envelopes import Envelope, Sent
 from cacheplan.errors import InputError, RejectedError, UnknownFactError, UnsupportedError
 from cacheplan.explanation import explain
@@ -224,7 +225,8 @@ class Messages:
         }
         if isinstance(body.get("diagnostics"), Mapping):
             message["diagnostics"] = self._diagnosis(body, usage)
-        return Said(message, recorded_usage(counted), body)
+        # What a test gives the answer may be billed in several rounds; what cannot be read is said.
+        return Said(message, billed(counted) or recorded_usage(counted), body)
 
     def _diagnosis(self, body: Mapping[str, Any], usage: Usage) -> dict[str, Any] | None:
         """Say why the call before this one was not read in full; ``None`` where it was."""
