@@ -253,8 +253,9 @@ def _page(found: dict[str, Any]) -> list[str]:
             "Reading and reviewing, in times of json.loads",
             (*columns, "ratio, all kept"),
             reviewing,
-            f"The bar: a ratio of at most {ratio} on the first log. The careless program tells"
-            " the time in its system prompt and lists its tools in any order.",
+            f"The bar: a ratio of at most {ratio} on the first log. In the last column json.loads"
+            " keeps all that it returns. The careless program tells the time in its system prompt"
+            " and lists its tools in any order.",
         ),
         section(
             "Simulating alone",
