@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cacheplan.io.middleware import Middleware
     from cacheplan.io.plans import Plan
     from cacheplan.io.reading import read
+    from cacheplan.labels import label
     from cacheplan.prices import Sheet
     from cacheplan.session import Session
     from cacheplan.usage import Usage
@@ -39,6 +40,7 @@ __all__ = [
     "choose",
     "compare",
     "explain",
+    "label",
     "mark",
     "project",
     "read",
@@ -62,6 +64,7 @@ _FROM = {
     "choose": "io.door",
     "compare": "io.door",
     "explain": "io.door",
+    "label": "labels",
     "mark": "io.door",
     "project": "io.door",
     "read": "io.reading",

@@ -1,9 +1,9 @@
 """A workload without its text: the digest form, safe to hand to somebody else.
 
 Blocks become keyed digests and lengths, so that what is shared can be seen and nothing
-can be read; without the key, not even a guess can be confirmed. Ids, sessions and
-workspaces are digested the same way. Labels stay: they are the features the cost is
-booked on, named by whoever keeps the books.
+can be read; without the key, not even a guess can be confirmed. Ids, sessions, workspaces
+and what tags say are digested the same way. Labels stay: they are the features the cost
+is booked on, named by whoever keeps the books.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def _envelope(call: Call, names: _Names) -> dict[str, Any]:
             line[key] = names.of(word)
     if call.label is not None:
         line["label"] = call.label
+    if call.tags:
+        # Their names are the program's; what they say may name a customer.
+        line["tags"] = {name: names.of(word) for name, word in call.tags}
     tariff = call.tariff
     defaults = {"platform": "anthropic", "surface": "messages", "speed": "standard"}
     for key, default in defaults.items():

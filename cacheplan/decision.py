@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cacheplan.entries import Marked
+from cacheplan.labels import Tags
 from cacheplan.prompt import Lifetime, Place
 from cacheplan.usage import Usage
 
@@ -40,6 +41,7 @@ class Decision:
     at: float
     model: str = ""
     label: str | None = None
+    tags: Tags = ()
     session: str | None = None
     workspace: str = ""
     platform: str = "anthropic"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cacheplan.labels import Tags
 from cacheplan.prompt import Level, Lifetime
 from cacheplan.usage import Usage
 
@@ -60,6 +61,8 @@ class Entry:
     at: float
     model: str
     label: str | None = None
+    #: Further names of the caller's own, kept as they are, like the label.
+    tags: Tags = ()
     session: str | None = None
     workspace: str | None = None
     platform: str = "anthropic"

@@ -19,6 +19,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
+from cacheplan.labels import Tags, tags_of
 from cacheplan.lanes import kind_of
 from cacheplan.lengths import settle
 from cacheplan.pieces import message_pieces
@@ -55,6 +56,7 @@ class _Line(NamedTuple):
     recorded: Usage | None
     failed: bool
     waive: tuple[Waiver, ...]
+    tags: Tags
 
 
 class Intake:
@@ -192,6 +194,7 @@ class Intake:
             session=line.session,
             label=line.label,
             workspace=line.workspace,
+            tags=line.tags,
         )
         self._calls.append(call)
         for waiver in line.waive:
@@ -320,6 +323,7 @@ def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
         recorded=recorded if recorded is not None else usage,
         failed=failed,
         waive=found["waive"],
+        tags=found["tags"],
     )
 
 
@@ -372,6 +376,16 @@ def _read_text(found: Any) -> str | None:
     if found is None or isinstance(found, str):
         return found
     raise InputError("this is not text")
+
+
+def _read_tags(found: Any) -> Tags:
+    """Read further names; each is a word, as a label is."""
+    if not isinstance(found, Mapping | None):
+        raise InputError("this is not an object")
+    try:
+        return tags_of(found or {})
+    except TypeError as error:
+        raise InputError(str(error)) from error
 
 
 def _read_platform(found: Any) -> str:
@@ -428,6 +442,7 @@ _READERS: Final[Mapping[str, Any]] = {
     "response": _read_response,
     "usage": _read_usage,
     "waive": read_waivers,
+    "tags": _read_tags,
 }
 
 #: What a line says by saying nothing.

@@ -45,6 +45,7 @@ from cacheplan.fitting import (
 )
 from cacheplan.generation import Chosen, Generation
 from cacheplan.guesses import BYTES, Scale
+from cacheplan.labels import Tags
 from cacheplan.marked import marks_of
 from cacheplan.marks import mark, unmark
 from cacheplan.plan import Plan
@@ -77,6 +78,7 @@ class Origin(NamedTuple):
     workspace: str = ""
     platform: str = "anthropic"
     surface: str = "messages"
+    tags: Tags = ()
 
 
 class Outcome(NamedTuple):
@@ -167,6 +169,7 @@ class Session:
             at=decision.at,
             model=decision.model,
             label=decision.label,
+            tags=decision.tags,
             session=decision.session,
             workspace=decision.workspace or None,
             platform=decision.platform,
@@ -251,7 +254,7 @@ class Session:
     ) -> tuple[Any, Decision]:
         """Read a body, decide, and mark."""
         generation = self._current(at)
-        label, _, workspace, platform, surface = origin
+        label, _, workspace, platform, surface, _ = origin
         if self._too_short(body, platform):
             return body, _untouched(at, origin, _SHORT, model=body["model"])
         reading = generation.read(body, Envelope(platform, surface, workspace, at))
@@ -292,11 +295,7 @@ class Session:
         decision = Decision(
             at=at,
             model=sent.tariff.model,
-            label=label,
-            session=origin.session,
-            workspace=workspace,
-            platform=platform,
-            surface=surface,
+            **origin._asdict(),
             marks=marks,
             applied=applied,
             found=generation.marked(call) if sent.marks else (),
@@ -409,17 +408,8 @@ class Session:
 
 def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision:
     """Return the decision to leave a body alone that was not taken apart."""
-    label, session, workspace, platform, surface = origin
-    return Decision(
-        at=at,
-        model=model if isinstance(model, str) else "",
-        label=label,
-        session=session,
-        workspace=workspace,
-        platform=platform,
-        surface=surface,
-        left=why,
-    )
+    named = model if isinstance(model, str) else ""
+    return Decision(at=at, model=named, **origin._asdict(), left=why)
 
 
 def _why(marks: tuple[Placed, ...]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, Self
 import msgspec
 
 from cacheplan.assumptions import Assumptions
+from cacheplan.labels import Tags
 from cacheplan.origins import Origins
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
@@ -57,6 +58,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     label: str | None = None
     workspace: str | None = None
+    #: Further names of the caller's own, sorted.
+    tags: Tags = ()
 
 
 class Expected(NamedTuple):

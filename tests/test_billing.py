@@ -228,6 +228,7 @@ class TestOneRecord:
             "messages": [{"role": "user", "content": "Where?"}],
             "cache_control": {"type": "ephemeral", "ttl": "1h"},
         }
+        found = None
         with anthropic.Anthropic(api_key="any", http_client=through) as client:
             for _ in range(2):
                 if way == "stream":
@@ -252,8 +253,8 @@ class TestOneRecord:
 
         headers = {"content-type": "application/vnd.amazon.eventstream"}
         watcher = Watch(
-            SimpleNamespace(headers=headers), lambda text: taken(answer, text, event=True), lambda: None,
-            lambda _: None, lines=False,
+            SimpleNamespace(headers=headers),
+            lambda text: taken(answer, text, event=True), lambda: None, lambda _: None, lines=False,
         )  # fmt: skip
         for byte in b"".join(frames(RECORDED)):
             watcher.feed(bytes([byte]))

@@ -60,6 +60,7 @@ class TestNames:
             "choose",
             "compare",
             "explain",
+            "label",
             "mark",
             "project",
             "read",

@@ -17,8 +17,17 @@ from cacheplan.errors import InputError
 
 __all__ = ["AT_ONCE", "FORMAT", "forget", "opened", "size", "take_out", "transaction"]
 
-#: Names the form of the file; another one is not read.
-FORMAT: Final = "cacheplan.ledger/1"
+#: Names the form of the file. Those before it are read as they are, and brought up to it
+#: when they are next written to; any other is not read.
+FORMAT: Final = "cacheplan.ledger/2"
+#: By form: what it lacks that the next one has.
+_GREW: Final = {
+    # Tags, as JSON: pairs of a name and a word.
+    "cacheplan.ledger/1": (
+        FORMAT,
+        "ALTER TABLE calls ADD COLUMN tags TEXT NOT NULL DEFAULT '[]'",
+    ),
+}
 #: Rows taken out in one transaction: another process waits no longer than that takes.
 AT_ONCE: Final = 2_000
 #: Seconds to wait for another process's transaction. A transaction here takes a fraction
@@ -63,7 +72,8 @@ CREATE TABLE calls (
     previous BLOB,
     diagnostics TEXT NOT NULL,
     retries INTEGER NOT NULL,
-    marks TEXT NOT NULL
+    marks TEXT NOT NULL,
+    tags TEXT NOT NULL DEFAULT '[]'
 );
 CREATE INDEX calls_by_time ON calls (at);
 CREATE INDEX calls_by_tip ON calls (tip);
@@ -108,8 +118,22 @@ def _checked(connection: sqlite3.Connection, path: Path, *, create: bool) -> Non
         if "no such table" not in str(error):
             raise
         found = None
-    if found is None or found[0] != FORMAT:
+    if found is None or found[0] not in {FORMAT, *_GREW}:
         raise InputError(f"this is not a ledger of the form {FORMAT}").at(str(path))
+    if create and found[0] != FORMAT:
+        _grow(connection)
+
+
+def _grow(connection: sqlite3.Connection) -> None:
+    """Bring an older file up to this form, whole or not at all, whoever else tries."""
+    with transaction(connection):
+        while True:
+            (found,) = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+            if found not in _GREW:
+                return
+            form, statement = _GREW[found]
+            connection.execute(statement)
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (form,))
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

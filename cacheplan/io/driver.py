@@ -23,6 +23,7 @@ from cacheplan.decision import Decision
 from cacheplan.entries import Ledger
 from cacheplan.errors import InputError
 from cacheplan.io.watching import Watch, read_already, taken, watch
+from cacheplan.labels import current
 from cacheplan.marks import mark, unmark
 from cacheplan.session import Origin, Outcome, Session
 
@@ -145,7 +146,7 @@ class Driver:
         """Have the session decide about one body."""
         model = body.get("model") if isinstance(body, dict) else None
         platform = self._platform or self._platforms.get(str(model)) or _spelled(str(model))
-        origin = origin._replace(platform=platform)
+        origin = _named(origin)._replace(platform=platform)
         applying = self.mode == "apply"
         going, decision = self.session.prepare(body, self.clock(), origin, apply=applying)
         return Tracked(decision, going)
@@ -395,6 +396,15 @@ def _mode(asked: str) -> Mode:
         if mode == (found if found in _MODES else asked):
             return mode
     raise InputError(f'mode is "{asked}", not {", ".join(_MODES)}')
+
+
+def _named(origin: Origin) -> Origin:
+    """Add what ``cacheplan.label`` says here: a label where no other was given, and tags."""
+    named = current()
+    if named.by is None:
+        return origin
+    label = named.label if origin.label is None else origin.label
+    return origin._replace(label=label, tags=named.tags)
 
 
 def _spelled(model: str) -> str:

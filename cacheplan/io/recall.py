@@ -22,6 +22,7 @@ from cacheplan.entries import Entry, Marked
 from cacheplan.envelopes import Envelope, scope_of
 from cacheplan.errors import InputError
 from cacheplan.io.database import opened
+from cacheplan.labels import Tags
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
@@ -136,6 +137,7 @@ class _Prompts:
             session=entry.session,
             label=entry.label,
             workspace=entry.workspace,
+            tags=entry.tags,
         )
 
     def _marks(self, entry: Entry) -> Iterator[Breakpoint]:
@@ -183,6 +185,7 @@ def _entry(row: sqlite3.Row) -> Entry:
         at=row["at"],
         model=row["model"],
         label=row["label"],
+        tags=_tags(row),
         session=_hex(row["session"]),
         workspace=_hex(row["workspace"]),
         platform=row["platform"],
@@ -214,6 +217,12 @@ def _marked(found: list[Any]) -> Marked:
         rule=rule,
         automatic=automatic,
     )
+
+
+def _tags(row: sqlite3.Row) -> Tags:
+    """Read tags; a file that nobody has written to since there are any has no column."""
+    found = json.loads(row["tags"]) if "tags" in row.keys() else ()  # noqa: SIM118 -- no mapping
+    return tuple((name, word) for name, word in found)
 
 
 def _usage(numbers: str | None) -> Usage | None:

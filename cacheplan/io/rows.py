@@ -90,6 +90,7 @@ def _write(connection: sqlite3.Connection, entry: Entry, names: Names) -> None:
         json.dumps(_told(entry.diagnostics)),
         entry.retries,
         json.dumps(marks),
+        json.dumps(entry.tags),
     )
     places = ", ".join("?" * len(row))
     connection.execute(f"INSERT INTO calls VALUES (NULL, {places})", row)  # noqa: S608 -- question marks
