@@ -35,22 +35,23 @@ def headline(found: Mapping[str, Any]) -> dict[str, Any]:
     rows = [row for row in found["workloads"] if row["text"]]
     ours, rivals = found["ours"], _rivals(rows, found["ours"])
     best = min(rivals, key=lambda name: worst(rows, name) or (9e9, ""))
-    told = {"best_rival": best, "best_rival_worst": _worst(rows, best), "ours": {}}
+    theirs = _worst(rows, best)
+    stand: dict[str, Any] = {}
     for name in ours:
-        behind = []
+        behind: list[dict[str, Any]] = []
         for row in rows:
             least = min(rivals, key=lambda rival: ratio(row, rival) or 9e9)
             over = (ratio(row, name) or 9e9) / (ratio(row, least) or 9e9)
             behind.append({"over": round(over, 4), "workload": row["workload"], "rival": least})
         behind.sort(key=lambda one: -float(one["over"]))
-        mine, theirs = _worst(rows, name), told["best_rival_worst"]
-        told["ours"][name] = {
+        mine = _worst(rows, name)
+        stand[name] = {
             "worst": mine,
             "better_at_worst": round(theirs["ratio"] / mine["ratio"], 4),
             "dearest_against_a_rival": behind[0],
-            "not_the_best_on": [one for one in behind if one["over"] > 1],
+            "not_the_best_on": [one for one in behind if float(one["over"]) > 1],
         }
-    return told
+    return {"best_rival": best, "best_rival_worst": theirs, "ours": stand}
 
 
 def pages(found: Mapping[str, Any]) -> list[str]:
@@ -95,13 +96,12 @@ def _worsts(found: Mapping[str, Any]) -> str:
             )
         )
     columns = ("", "worst ratio", "on", "median ratio", "of no caching", "refused")
-    notes = (
+    note = (
         "Prompt cost over the bound: what no plan goes below. Everybody is scored on the second"
         " half of each workload's time, from cold; what learns has seen the first half. A"
-        " refused call is priced as sent again without marks.",
-        _said(found["headline"]),
+        " refused call is priced as sent again without marks."
     )
-    return section("The worst of each", columns, cells, *notes)
+    return section("The worst of each", columns, cells, note, _said(found["headline"]))
 
 
 def _said(told: Mapping[str, Any]) -> str:
@@ -143,7 +143,9 @@ def _digests(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     names = list(rows[0]["scores"])
-    cells = [(row["workload"], row["calls"], *(_two(ratio(row, name)) for name in names)) for row in rows]
+    cells = [
+        (row["workload"], row["calls"], *(_two(ratio(row, name)) for name in names)) for row in rows
+    ]
     note = (
         "These hold digests instead of text, so no package can be asked: a rival is its rule,"
         " as a policy on the tree of prefixes."

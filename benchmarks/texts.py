@@ -73,8 +73,7 @@ class _Writer:
             for one in ids
         ]
         found = [
-            {"type": "tool_result", "tool_use_id": one, "content": self.text(tokens)}
-            for one in ids
+            {"type": "tool_result", "tool_use_id": one, "content": self.text(tokens)} for one in ids
         ]
         said = {"type": "text", "text": self.text(25)}
         return [
@@ -165,7 +164,7 @@ def _chat(  # noqa: PLR0913 -- as above
 def shared_start(random: Random) -> Iterator[Line]:
     """Short sessions with one start: a tail mark alone leaves nothing for the next one."""
     write = _Writer(random)
-    head = {"system": write.text(4000), "tools": write.tools(8, 1500)}
+    head: Body = {"system": write.text(4000), "tools": write.tools(8, 1500)}
     for number in range(80):
         start = number * 150 + random.uniform(0, 60)
         yield from _chat(
@@ -176,8 +175,8 @@ def shared_start(random: Random) -> Iterator[Line]:
 def tool_loop(random: Random) -> Iterator[Line]:
     """Loops of 50 turns, seconds apart: what marks no history pays for all of it."""
     write = _Writer(random)
-    head = {"system": write.text(1800), "tools": write.tools(10, 2000)}
-    for number in range(6):
+    head: Body = {"system": write.text(1800), "tools": write.tools(10, 2000)}
+    for number in range(4):
         yield from _agent(
             write, number * 900.0, "coder", f"s{number}", head, turns=50,
             gap=lambda _: random.uniform(4, 25),
@@ -187,7 +186,7 @@ def tool_loop(random: Random) -> Iterator[Line]:
 def wide_turns(random: Random) -> Iterator[Line]:
     """Turns of 25 parallel tools where each block counts: one tail mark looks too short."""
     write = _Writer(random)
-    head = {"system": write.text(1500), "tools": write.tools(10, 2000)}
+    head: Body = {"system": write.text(1500), "tools": write.tools(10, 2000)}
     for number in range(10):
         yield from _agent(
             write, number * 420.0, "fan", f"s{number}", head, turns=8, fan=25, found=40,
@@ -227,7 +226,7 @@ def tool_order(random: Random) -> Iterator[Line]:
     system = write.text(1500)
     for number in range(70):
         random.shuffle(servers)
-        head = {"system": system, "tools": [tool for server in servers for tool in server]}
+        head: Body = {"system": system, "tools": [tool for server in servers for tool in server]}
         yield from _agent(
             write, number * 130.0, "tools", f"s{number}", head, turns=4,
             gap=lambda _: random.uniform(5, 30),
@@ -237,7 +236,7 @@ def tool_order(random: Random) -> Iterator[Line]:
 def human_gaps(random: Random) -> Iterator[Line]:
     """People answer after 2 to 8 minutes: five minutes are too few for half the turns."""
     write = _Writer(random)
-    head = {"system": write.text(3000), "tools": write.tools(6, 1500)}
+    head: Body = {"system": write.text(3000), "tools": write.tools(6, 1500)}
     for number in range(40):
         yield from _chat(
             write, number * 600 + random.uniform(0, 300), "chat", f"s{number}", head, turns=10,
@@ -248,7 +247,7 @@ def human_gaps(random: Random) -> Iterator[Line]:
 def long_gaps(random: Random) -> Iterator[Line]:
     """Twenty minutes between turns: every five-minute entry is gone when it is wanted."""
     write = _Writer(random)
-    head = {"system": write.text(3500), "tools": write.tools(6, 1500)}
+    head: Body = {"system": write.text(3500), "tools": write.tools(6, 1500)}
     for number in range(30):
         yield from _chat(
             write, number * 1100 + random.uniform(0, 600), "mail", f"s{number}", head, turns=8,
@@ -285,8 +284,8 @@ def below_minimum(random: Random) -> Iterator[Line]:
 def compaction(random: Random) -> Iterator[Line]:
     """History is summed up every 12 turns: the summary call replays it, then it is gone."""
     write = _Writer(random)
-    head = {"system": write.text(1800), "tools": write.tools(10, 2000)}
-    for number in range(7):
+    head: Body = {"system": write.text(1800), "tools": write.tools(10, 2000)}
+    for number in range(6):
         at, session, begun = number * 1500.0, f"s{number}", [_user(write.text(120))]
         for part in range(4):
             messages = list(begun)
@@ -304,12 +303,16 @@ def compaction(random: Random) -> Iterator[Line]:
 def team(random: Random) -> Iterator[Line]:
     """A parent waits while eight short-lived agents work: one lifetime fits only one."""
     write = _Writer(random)
-    parent = {
+    parent: Body = {
         "system": write.text(4000),
         "tools": write.tools(10, 3000),
         "model": "claude-opus-5-5",
     }
-    child = {"system": write.text(1500), "tools": write.tools(8, 3500), "model": "claude-haiku-4-5"}
+    child: Body = {
+        "system": write.text(1500),
+        "tools": write.tools(8, 3500),
+        "model": "claude-haiku-4-5",
+    }
     for number in range(10):
         start = number * 2500.0
         yield from _agent(
@@ -327,7 +330,7 @@ def team(random: Random) -> Iterator[Line]:
 def settings_flips(random: Random) -> Iterator[Line]:
     """Every few turns a tool is forced: what stands in messages is read only by its like."""
     write = _Writer(random)
-    head = {"system": write.text(2500), "tools": write.tools(8, 2500)}
+    head: Body = {"system": write.text(2500), "tools": write.tools(8, 2500)}
     for number in range(16):
         calls = _agent(
             write, number * 400.0, "flips", f"s{number}", head, turns=12,
@@ -367,10 +370,10 @@ def cheap_reads(random: Random) -> Iterator[Line]:
     """Models that read at 2.5 and 5 per cent, agents that wait 3 to 50 minutes."""
     write = _Writer(random)
     for model in ("claude-fable-5-2", "claude-opus-5-5"):
-        head = {"system": write.text(3500), "tools": write.tools(8, 2500), "model": model}
-        for number in range(14):
+        head: Body = {"system": write.text(3500), "tools": write.tools(8, 2500), "model": model}
+        for number in range(11):
             yield from _agent(
-                write, number * 1500 + random.uniform(0, 900), model, f"{model} {number}", head,
+                write, number * 1800 + random.uniform(0, 900), model, f"{model} {number}", head,
                 turns=14, found=500,
                 gap=lambda _: random.uniform(5, 40) if random.random() < 0.75
                 else random.uniform(180, 3000),
@@ -380,15 +383,15 @@ def cheap_reads(random: Random) -> Iterator[Line]:
 def upper_band(random: Random) -> Iterator[Line]:
     """Conversations that grow past 100,000 tokens, where every token costs five times."""
     write = _Writer(random)
-    for number in range(6):
-        head = {"system": write.text(88_000), "model": "claude-haiku-5-5"}
+    for number in range(4):
+        head: Body = {"system": write.text(88_000), "model": "claude-haiku-5-5"}
         calls = _chat(
-            write, number * 1300.0, "long", f"s{number}", head, turns=7,
+            write, number * 1300.0, "long", f"s{number}", head, turns=6,
             gap=lambda _: random.uniform(30, 200),
         )  # fmt: skip
         more = write.text(6000)
         for turn, line in enumerate(calls):
-            if turn >= 4:
+            if turn >= 3:
                 line["request"]["messages"][2]["content"] += f" {more}"
             yield line
 
@@ -414,17 +417,25 @@ def job(random: Random) -> Iterator[Line]:
         yield _line(number * 1500 + random.uniform(0, 30), body, "job", f"s{number}")
 
 
-def changed_habits(random: Random) -> Iterator[Line]:
+def quicker_habits(random: Random) -> Iterator[Line]:
     """Long pauses until noon and none after: what was learned in the morning is wrong."""
+    yield from _habits(random, (400, 900), (10, 60))
+
+
+def slower_habits(random: Random) -> Iterator[Line]:
+    """No pauses until noon and long ones after: whoever knows only the morning pays."""
+    yield from _habits(random, (10, 60), (400, 900))
+
+
+def _habits(random: Random, early: tuple[int, int], late: tuple[int, int]) -> Iterator[Line]:
+    """Yield chats whose pauses are of another length from the middle of the time on."""
     write = _Writer(random)
-    head = {"system": write.text(2500), "tools": write.tools(6, 1500)}
+    head: Body = {"system": write.text(2500), "tools": write.tools(6, 1500)}
     for number in range(40):
-        early = number < 20
-        at = number * 900 + random.uniform(0, 300)
+        pauses = early if number < 20 else late
         yield from _chat(
-            write, at, "chat", f"s{number}", head, turns=6 if early else 12,
-            gap=(lambda _: random.uniform(400, 900)) if early
-            else (lambda _: random.uniform(10, 60)),
+            write, number * 900 + random.uniform(0, 300), "chat", f"s{number}", head, turns=9,
+            gap=lambda _, pauses=pauses: random.uniform(*pauses),  # type: ignore[misc]
         )  # fmt: skip
 
 
@@ -451,7 +462,8 @@ SCENARIOS: Final[dict[str, Callable[[Random], Iterator[Line]]]] = {
         upper_band,
         documents,
         job,
-        changed_habits,
+        quicker_habits,
+        slower_habits,
     )
 }
 

@@ -19,7 +19,7 @@ class Spot(NamedTuple):
     """A block by its place in the body, and the ``ttl`` of its mark."""
 
     #: ``("tools", 0)``, ``("system", 0)``, ``("messages", 0, 0)``, or ``()`` for the body.
-    path: tuple[str | int, ...]
+    path: tuple[Any, ...]
     ttl: str | None = None
 
 

@@ -22,7 +22,9 @@ def _messages(body: Body) -> Iterator[Any]:
         uses = [part for part in content if part["type"] == "tool_use"]
         for part in content:
             if part["type"] == "tool_result":
-                yield Message(role="tool", content=part["content"], tool_call_id=part["tool_use_id"])
+                yield Message(
+                    role="tool", content=part["content"], tool_call_id=part["tool_use_id"]
+                )
         calls = [
             {
                 "id": use["id"],

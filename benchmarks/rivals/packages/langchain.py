@@ -102,7 +102,12 @@ def alone(lines: list[Line]) -> Any:
     from langchain_anthropic.middleware import AnthropicPromptCachingMiddleware  # noqa: PLC0415
 
     del lines
-    options = {"tool_choice": None, "response_format": None, "runtime": None, "model_settings": {}}
+    options: Body = {
+        "tool_choice": None,
+        "response_format": None,
+        "runtime": None,
+        "model_settings": {},
+    }
     return _with(AnthropicPromptCachingMiddleware(), options)
 
 
@@ -115,7 +120,12 @@ def deepagents(lines: list[Line]) -> Any:
     del lines
     appended: list[Any] = []
     append_prompt_caching_middleware(appended)
-    options = {"tool_choice": None, "response_format": None, "runtime": None, "model_settings": {}}
+    options: Body = {
+        "tool_choice": None,
+        "response_format": None,
+        "runtime": None,
+        "model_settings": {},
+    }
     return _with(appended[0], options)
 
 

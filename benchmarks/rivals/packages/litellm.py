@@ -10,13 +10,16 @@ from benchmarks.rivals.packages.line import Body, Line, as_sent, serve
 __all__: list[str] = []
 
 #: The points of its tutorial on marking automatically, and the tools.
-_POINTS = [
+_POINTS: list[Body] = [
     {"location": "message", "role": "system"},
     {"location": "tool_config"},
     {"location": "message", "index": -1},
 ]
 #: The one-line example of the same page, which goes over a conversation oldest first.
-_USERS = [{"location": "message", "role": "system"}, {"location": "message", "role": "user"}]
+_USERS: list[Body] = [
+    {"location": "message", "role": "system"},
+    {"location": "message", "role": "user"},
+]
 
 
 def automatic(lines: list[Line]) -> Any:

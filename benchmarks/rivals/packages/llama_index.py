@@ -32,9 +32,7 @@ def _messages(body: Body) -> Iterator[Any]:
                 blocks.append(ToolCallBlock(tool_call_id=part["id"], **call))
             else:
                 named = {"tool_call_id": part["tool_use_id"]}
-                yield ChatMessage(
-                    role="tool", content=part["content"], additional_kwargs={**named}
-                )
+                yield ChatMessage(role="tool", content=part["content"], additional_kwargs={**named})
         if blocks:
             yield ChatMessage(role=message["role"], blocks=blocks)
 

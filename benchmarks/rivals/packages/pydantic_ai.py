@@ -45,9 +45,11 @@ def _messages(body: Body) -> Iterator[Any]:
                     made.append(ToolCallPart(part["name"], part["input"], part["id"]))
             yield ModelResponse(parts=made)
             continue
-        for part in content:
-            if part["type"] == "tool_result":
-                made.append(ToolReturnPart("tool_0", part["content"], part["tool_use_id"]))
+        made += [
+            ToolReturnPart("tool_0", part["content"], part["tool_use_id"])
+            for part in content
+            if part["type"] == "tool_result"
+        ]
         texts = [part["text"] for part in content if part["type"] == "text"]
         if texts:
             made.append(UserPromptPart(texts[0] if len(texts) == 1 else texts))
