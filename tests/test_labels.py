@@ -5,16 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cacheplan.labels import current, label
+anthropic = pytest.importorskip("anthropic", minversion="0.108")
+from hypothesis import given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from small import digest_line, workload  # noqa: E402
+
+import cacheplan  # noqa: E402
+from cacheplan.anonymous import anonymous  # noqa: E402
+from cacheplan.entries import Entry  # noqa: E402
+from cacheplan.errors import InputError, LedgerError  # noqa: E402
+from cacheplan.io import database  # noqa: E402
+from cacheplan.io.ledger import Ledger  # noqa: E402
+from cacheplan.io.recall import recall  # noqa: E402
+from cacheplan.labels import current, label  # noqa: E402
+from cacheplan.plan import Lane, Plan, Rule  # noqa: E402
+from cacheplan.prompt import Lifetime  # noqa: E402
+from cacheplan.session import Origin  # noqa: E402
+from cacheplan.testing import FakeAnthropic  # noqa: E402
+from cacheplan.usage import Usage  # noqa: E402
 
 
 def here() -> tuple[str | None, dict[str, str]]:
@@ -258,3 +275,193 @@ class TestMany:
         turns, inside = asyncio.run(all_of_them())
         assert turns == [[(str(n), {})] * 20 for n in range(5)]
         assert inside == ("outer", {})
+
+
+class Kept:
+    """A ledger that keeps everything."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def record(self, entry: Entry) -> None:
+        """Keep an entry."""
+        self.entries.append(entry)
+
+    @property
+    def said(self) -> list[tuple[str | None, dict[str, str]]]:
+        """What entries say of whose they are."""
+        return [(entry.label, dict(entry.tags)) for entry in self.entries]
+
+
+ASKED: dict[str, Any] = {
+    "model": "claude-sonnet-5",
+    "max_tokens": 9,
+    "messages": [{"role": "user", "content": "Where is it? " * 900}],
+}
+
+
+class TestCalls:
+    """Calls that go through a middleware take what holds where they are made."""
+
+    def test_middleware(self) -> None:
+        """A label holds where no other is given; tags hold in any case, streams included."""
+        kept, fake = Kept(), FakeAnthropic()
+        marking = cacheplan.Middleware(ledger=kept)
+        through = anthropic.DefaultHttpxClient(transport=fake.transport())
+        with anthropic.Anthropic(
+            api_key="any", http_client=through, middleware=[marking]
+        ) as client:
+            client.messages.create(**ASKED)
+            with cacheplan.label("summaries", customer="acme"):
+                client.messages.create(**ASKED)
+                with client.messages.stream(**ASKED) as stream:
+                    stream.get_final_message()
+                own = client.with_options(middleware=[marking.labelled("own")])
+                own.messages.create(**ASKED)
+            with cacheplan.label(customer="acme"):
+                client.messages.create(**ASKED)
+        tag = {"customer": "acme"}
+        assert kept.said == [
+            NOTHING, ("summaries", tag), ("summaries", tag), ("own", tag), (None, tag),
+        ]  # fmt: skip
+
+    def test_the_plan_for_a_label(self) -> None:
+        """A plan marks by the label, wherever it was given."""
+        rule = Rule(place="tail after talk", lifetime=Lifetime.ONE_HOUR)
+        plan = Plan(lanes=(Lane(model=None, label="kept", rules=(rule,)),))
+        fake = FakeAnthropic()
+        through = anthropic.DefaultHttpxClient(transport=fake.transport())
+        marking = [cacheplan.Middleware(plan)]
+        with anthropic.Anthropic(api_key="any", http_client=through, middleware=marking) as client:
+            for name in ("kept", "other"):
+                with cacheplan.label(name):
+                    client.messages.create(**ASKED)
+        assert ["cache_control" in str(body) for body in fake.bodies] == [True, False]
+
+    def test_async_and_batches(self) -> None:
+        """Tasks that run at once book each on its own; a batch books all its calls on one."""
+        kept, fake = Kept(), FakeAnthropic()
+        marking = cacheplan.Middleware(ledger=kept)
+        through = anthropic.DefaultAsyncHttpxClient(transport=fake.transport())
+
+        async def one(client: Any, name: str) -> None:
+            with cacheplan.label(name):
+                await client.messages.create(**ASKED)
+
+        async def all_of_them() -> None:
+            client = anthropic.AsyncAnthropic(
+                api_key="any", http_client=through, middleware=[marking]
+            )
+            async with client:
+                await asyncio.gather(*(one(client, str(n)) for n in range(6)))
+                with cacheplan.label("batch"):
+                    made = await client.messages.batches.create(
+                        requests=[{"custom_id": "a", "params": ASKED}]
+                    )
+                async for _ in await client.messages.batches.results(made.id):
+                    pass
+
+        asyncio.run(all_of_them())
+        assert sorted(kept.said) == [*((str(n), {}) for n in range(6)), ("batch", {})]
+
+    def test_without_an_sdk(self) -> None:
+        """A session of one's own is told by its origin, tags and all."""
+        session = cacheplan.Session()
+        origin = Origin(label="a", tags=(("customer", "acme"),))
+        _, decision = session.prepare(ASKED, 1.0, origin)
+        entry = session.observe(decision, Usage(uncached=3), at=2.0)
+        assert (decision.tags, entry.tags) == (origin.tags, origin.tags)
+
+
+class TestWrittenDown:
+    """Tags in files."""
+
+    def test_lines(self) -> None:
+        """A line of a workload has tags: an object of words, and of nothing else."""
+        call = workload([digest_line([("a", 5, "messages")], tags={"b": "2", "a": "1"})]).calls[0]
+        assert call.tags == (("a", "1"), ("b", "2"))
+        for wrong, words in (({"a": 3}, "tags: the tag a is int, not text"), ([], "tags: this is")):
+            with pytest.raises(InputError, match=words):
+                workload([digest_line([("a", 5, "messages")], tags=wrong)])
+
+    def test_handed_on(self) -> None:
+        """The digest form keeps the names of tags, and of what they say a keyed digest."""
+        lines = [digest_line([("a", 5, "messages")], tags={"customer": name}) for name in "xyx"]
+        found = [line["tags"]["customer"] for line in anonymous(workload(lines), b"key")]
+        assert found[0] == found[2] != found[1]
+        assert "x" not in found
+
+    def test_ledger(self, tmp_path: Path) -> None:
+        """A ledger keeps tags as they are, like the label."""
+        with Ledger(tmp_path / "calls.db") as ledger:
+            ledger.record(Entry(at=1.0, model="m", label="a", tags=(("customer", "Ümit"),)))
+        found = recall(tmp_path / "calls.db")
+        assert [entry.tags for entry in found.entries] == [(("customer", "Ümit"),)]
+
+
+class TestOlderLedgers:
+    """Files of the form before this one."""
+
+    @pytest.fixture
+    def older(self, tmp_path: Path) -> Path:
+        """Return a ledger as the first form had it, with one call in it."""
+        path = tmp_path / "calls.db"
+        with Ledger(path) as ledger:
+            ledger.record(Entry(at=1.0, model="m", label="before", usage=Usage(read=3)))
+        connection = sqlite3.connect(path)
+        connection.execute("ALTER TABLE calls DROP COLUMN tags")
+        connection.execute("UPDATE meta SET value = 'cacheplan.ledger/1' WHERE name = 'format'")
+        connection.commit()
+        connection.close()
+        return path
+
+    def test_read(self, older: Path) -> None:
+        """It is read as it is, and not touched."""
+        before = older.read_bytes()
+        (entry,) = recall(older).entries
+        assert (entry.label, entry.tags, entry.usage) == ("before", (), Usage(read=3))
+        assert older.read_bytes() == before
+
+    def test_written(self, older: Path) -> None:
+        """It is brought up to this form when it is written to, with all that was in it."""
+        with Ledger(older) as ledger:
+            ledger.record(Entry(at=2.0, model="m", label="after", tags=(("a", "b"),)))
+        found = [(entry.label, entry.tags) for entry in recall(older).entries]
+        assert found == [("before", ()), ("after", (("a", "b"),))]
+        form = sqlite3.connect(older).execute("SELECT value FROM meta WHERE name = 'format'")
+        assert form.fetchone() == (database.FORMAT,)
+
+    def test_many_at_once(self, older: Path) -> None:
+        """Where several begin to write at once, it is brought up once."""
+        ledgers = [Ledger(older) for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            for number, ledger in enumerate(ledgers):
+                pool.submit(ledger.record, Entry(at=number, model="m", label=str(number)))
+        for ledger in ledgers:
+            ledger.close()
+        assert sorted(str(entry.label) for entry in recall(older).entries) == [
+            *map(str, range(8)), "before",
+        ]  # fmt: skip
+
+    def test_cut_off(self, older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that could not be brought up is as it was, and the entry waits."""
+        grown = {"cacheplan.ledger/1": ("cacheplan.ledger/2", "ALTER TABLE missing ADD a")}
+        monkeypatch.setattr(database, "_GREW", grown)
+        ledger = Ledger(older)
+        with pytest.raises(LedgerError, match="no such table"):
+            ledger.record(Entry(at=2.0, model="m"))
+        assert ledger.waiting == 1
+        monkeypatch.undo()
+        ledger.close()
+        assert len(recall(older).entries) == 2
+
+    def test_a_later_form(self, older: Path) -> None:
+        """A form that nobody here knows is neither read nor written."""
+        connection = sqlite3.connect(older)
+        connection.execute("UPDATE meta SET value = 'cacheplan.ledger/9' WHERE name = 'format'")
+        connection.commit()
+        connection.close()
+        with pytest.raises(InputError, match="not a ledger of the form"):
+            recall(older)
+        with pytest.raises(InputError, match="not a ledger of the form"):
+            Ledger(older).record(Entry(at=2.0, model="m"))
