@@ -6,17 +6,31 @@ Each of these answers is a value that knows how to say itself; here it gets its 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+import msgspec
 
-from cacheplan.io.progress import watching
+from cacheplan.errors import InputError
+from cacheplan.io.progress import bytes_read, watching
+from cacheplan.io.reading import lines, read
+from cacheplan.strict_json import member, members
 
 if TYPE_CHECKING:
+    from cacheplan.departures import Demand
     from cacheplan.io.desk import Desk
     from cacheplan.levers import Assumed, Levers
+    from cacheplan.migration import Migration
+    from cacheplan.workload import Workload
 
-__all__ = ["pulled", "show"]
+__all__ = ["migrated", "pulled", "show"]
 
 
 class _Told(Protocol):
@@ -41,3 +55,115 @@ def pulled(desk: Desk, assumed: Assumed) -> Levers:
     workload = desk.workload()
     with watching(quiet=desk.quiet) as say:
         return pull(workload, desk.sheet, assumed, lambda what: say(f"trying: {what}"))
+
+
+def migrated(
+    desk: Desk, to: Sequence[str], routes: Sequence[str], answers: float | None
+) -> Migration:
+    """Read the calls once for each model, and price them there."""
+    from cacheplan.io.counting import default_counter
+    from cacheplan.migration import migrate
+    from cacheplan.moved import move
+
+    going = _named(to)
+    routed = _routes(routes)
+    if not going and not routed:
+        raise InputError("either --to MODEL or --route LABEL=MODEL says where calls would go")
+    if answers is not None and not 0 <= answers < float("inf"):
+        raise InputError(f"{answers:g} is no factor", ("answers",))
+    with _kept(desk.sources) as sources:
+        desk.sources = sources
+        now = desk.workload(texts=True)
+        counter = default_counter(desk.assume)
+        models = dict.fromkeys((*going, *routed.values()))
+        moves = {
+            model: move(now, _read_for(desk, model), model, counter, answers) for model in models
+        }
+        demands = _demands(sources)
+    with watching(quiet=desk.quiet) as say:
+        return migrate(
+            now,
+            [moves[model] for model in going],
+            desk.sheet,
+            routes={label: moves[model] for label, model in routed.items()},
+            demands=demands,
+            watch=lambda what: say(f"planning: {what}"),
+        )
+
+
+def _named(to: Sequence[str]) -> list[str]:
+    """Return the models that are named, each once; a comma parts them as well."""
+    names = [name.strip() for one in to for name in one.split(",")]
+    if not all(names):
+        raise InputError("a model without a name", ("to",))
+    return list(dict.fromkeys(names))
+
+
+def _routes(routes: Sequence[str]) -> dict[str, str]:
+    """Return where labels go; one label goes to one model."""
+    found: dict[str, str] = {}
+    for route in routes:
+        label, parts, model = route.rpartition("=")
+        if not parts or not label or not model.strip():
+            raise InputError(f'"{route}" is not LABEL=MODEL', ("route",))
+        if found.get(label, model) != model:
+            raise InputError(f'"{label}" goes to {found[label]} already', ("route",))
+        found[label] = model.strip()
+    return found
+
+
+@contextmanager
+def _kept(sources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Let sources be read more than once: standard input is kept in a file meanwhile."""
+    if "-" not in sources:
+        yield sources
+        return
+    with tempfile.TemporaryDirectory(prefix="cacheplan-") as folder:
+        path = Path(folder) / "standard input"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield tuple(str(path) if source == "-" else source for source in sources)
+
+
+def _read_for(desk: Desk, model: str) -> Workload:
+    """Read the calls as if they had been sent to another model."""
+    with watching(quiet=desk.quiet) as say:
+        return read(
+            *desk.sources,
+            assume=desk.assume,
+            model=model,
+            skip_bad=desk.skip_bad,
+            seed=desk.seed,
+            texts=False,
+            watch=bytes_read(say),
+        )
+
+
+def _demands(sources: Sequence[str]) -> list[Demand]:
+    """Collect what bodies ask of a model beside their prompts; bad lines ask for nothing."""
+    from cacheplan.departures import Demand
+
+    found: Counter[tuple[str | None, int, str, str]] = Counter()
+    for source in sources:
+        for _, line in lines(source):
+            try:
+                parts = members(line)
+                if "request" not in parts:
+                    continue
+                label = member(parts, "label")
+                asked = members(parts["request"])
+                most = member(asked, "max_tokens")
+                choice = _inner(asked, "tool_choice", "type")
+                effort = _inner(asked, "output_config", "effort")
+            except InputError:
+                continue
+            number = most if isinstance(most, int) else 0
+            found[label if isinstance(label, str) else None, number, choice, effort] += 1
+    return [Demand(*key, lines=number) for key, number in found.items()]
+
+
+def _inner(parts: Mapping[str, msgspec.Raw], outer: str, inner: str) -> str:
+    """Return a word inside a member, if there is one."""
+    found = member(parts, outer) if outer in parts else None
+    word = found.get(inner) if isinstance(found, Mapping) else None
+    return word if isinstance(word, str) else ""
