@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import pytest
+from batched import MODEL, sharing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import digest_line, digest_workloads, workload
@@ -20,21 +20,7 @@ from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.workload import Workload
 
 SHEET = Sheet.default()
-#: Three dollars a million tokens; a prefix of 1,024 can be kept.
-MODEL = "claude-sonnet-4-6"
 DRAWN = digest_workloads((MODEL, "claude-sonnet-5", "claude-opus-5-5")).map(workload)
-
-
-def sharing(
-    calls: int, tokens: int = 20_000, own: int = 0, model: str = MODEL, **more: Any
-) -> list[dict[str, Any]]:
-    """Return calls, a second apart, that share a system prompt."""
-    return [
-        digest_line(
-            [("s", tokens, "system"), (f"q{at}", own, "messages")], model=model, at=at, **more
-        )
-        for at in range(calls)
-    ]
 
 
 def lifetimes(batch: Batch) -> set[str]:
