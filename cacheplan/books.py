@@ -14,12 +14,12 @@ from typing import Any, Final
 from cacheplan.collapses import CAUSES, Collapse, by_cause
 from cacheplan.comparison import usage_json
 from cacheplan.entries import Entry
-from cacheplan.prices import Sheet, Tariff
+from cacheplan.prices import Sheet
 from cacheplan.projection import Bill
 from cacheplan.tables import aligned, count, dollars, html, percent, printable
 from cacheplan.usage import Usage
 
-__all__ = ["KEYS", "Books", "Line", "Prefix", "balance"]
+__all__ = ["KEYS", "Books", "Line", "Prefix", "Sum", "balance", "line_json"]
 
 #: Prefixes that are shown, those with most tokens first.
 SHOWN: Final = 10
@@ -133,8 +133,8 @@ class Books:
         """Return the shape that ``ledger --format json`` prints."""
         return {
             "by": self.by,
-            "lines": [_line_json(line) for line in self.lines],
-            "total": _line_json(self.total),
+            "lines": [line_json(line) for line in self.lines],
+            "total": line_json(self.total),
             "prefixes": [_prefix_json(prefix) for prefix in self.prefixes],
             "collapses": [
                 {
@@ -157,11 +157,11 @@ def balance(
 ) -> Books:
     """Add finished calls up, by one of ``KEYS``."""
     of = KEYS[by]
-    total, sums, marks = _Sum(sheet), dict[str, _Sum](), dict[bytes, _Marks]()
+    total, sums, marks = Sum(sheet), dict[str, Sum](), dict[bytes, _Marks]()
     for entry in entries:
         name = of(entry)
         if name not in sums:
-            sums[name] = _Sum(sheet)
+            sums[name] = Sum(sheet)
         total.add(entry)
         sums[name].add(entry)
         if entry.marked:
@@ -179,8 +179,8 @@ def balance(
     )
 
 
-class _Sum:
-    """Adds up one kind of calls."""
+class Sum:
+    """Adds up one kind of calls; ``bill`` is what they cost."""
 
     def __init__(self, sheet: Sheet) -> None:
         self.calls = self.failed = self.unbilled = 0
@@ -195,7 +195,7 @@ class _Sum:
         if entry.usage is None:
             self.unbilled += entry.error is None
             return
-        tariff = Tariff(entry.model, entry.platform, entry.surface, entry.speed, entry.geo)
+        tariff = entry.tariff
         self._usage += entry.usage
         self.bill.add(entry.usage, tariff, entry.at)
         plain = Usage(uncached=entry.usage.prompt, output=entry.usage.output)
@@ -264,7 +264,8 @@ def _shown(line: Line) -> Sequence[str]:
     return (line.name, count(line.calls), count(line.failed), *money, percent(line.hit_rate))
 
 
-def _line_json(line: Line) -> dict[str, Any]:
+def line_json(line: Line) -> dict[str, Any]:
+    """Return the shape in which JSON has one row."""
     return {
         "name": line.name,
         "calls": line.calls,

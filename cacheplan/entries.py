@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cacheplan.labels import Tags
+from cacheplan.prices import Tariff
 from cacheplan.prompt import Level, Lifetime
 from cacheplan.usage import Usage
 
@@ -101,6 +102,11 @@ class Entry:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     #: How often the SDK had tried before.
     retries: int = 0
+
+    @property
+    def tariff(self) -> Tariff:
+        """What decides its price besides its usage and its date."""
+        return Tariff(self.model, self.platform, self.surface, self.speed, self.geo)
 
     @property
     def lifetime(self) -> Lifetime | None:

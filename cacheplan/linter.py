@@ -44,6 +44,8 @@ class Findings:
     planned: Projection
     mended: Projection
     plan: Plan
+    #: The layouts that are mended, in the order they are mended in.
+    edits: tuple[Edit, ...] = ()
     #: What the team's terms did to the findings, in sentences.
     notes: tuple[str, ...] = ()
 
@@ -91,6 +93,7 @@ def lint(
         planned=planned,
         mended=_mended(subject, edits, planned),
         plan=plan,
+        edits=tuple(edits),
         notes=tuple(terms.notes(found, told, len(priced) - len(told), subject.lanes)),
     )
 

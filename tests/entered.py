@@ -49,6 +49,7 @@ def entry(workload: Workload, call: Call, known: set[int], **fields: Any) -> Ent
         "at": call.at,
         "model": tariff.model,
         "label": call.label,
+        "tags": call.tags,
         "session": call.session,
         "workspace": call.workspace,
         "platform": tariff.platform,

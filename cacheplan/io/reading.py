@@ -22,7 +22,7 @@ from cacheplan.subject import Remembering
 from cacheplan.tokens import TokenCounter
 from cacheplan.workload import Workload
 
-__all__ = ["Source", "lines", "opened", "read"]
+__all__ = ["Source", "is_ledger", "lines", "opened", "read"]
 
 Source = str | PathLike[str]
 
@@ -86,14 +86,27 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     return workload
 
 
+def is_ledger(source: Source) -> bool:
+    """Tell whether a file is a ledger; standard input is none."""
+    if str(source) == "-":
+        return False
+    with opened(source) as stream:
+        return _kept(stream)
+
+
+def _kept(stream: BinaryIO) -> bool:
+    """Tell whether what is read here began as SQLite's files do."""
+    head: bytes = stream.peek(_HEAD)  # type: ignore[attr-defined]
+    return head.startswith(_LEDGER) and len(head) >= _HEAD and stream.seekable()
+
+
 def lines(source: Source) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file that are not blank, numbered from 1.
 
     A ledger has no lines; its calls are told in the digest form, one a line.
     """
     with opened(source) as stream:
-        head: bytes = stream.peek(_HEAD)  # type: ignore[attr-defined]
-        if head.startswith(_LEDGER) and len(head) >= _HEAD and stream.seekable():
+        if _kept(stream):
             from cacheplan.io import recall
 
             yield from enumerate(recall.lines(source), 1)

@@ -24,12 +24,12 @@ from cacheplan.errors import InputError
 from cacheplan.io.database import opened
 from cacheplan.labels import Tags
 from cacheplan.prefixes import PrefixTree
-from cacheplan.prices import Sheet, Tariff
+from cacheplan.prices import Sheet
 from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Recalled", "books", "lines", "recall", "told"]
+__all__ = ["Recalled", "booked", "books", "lines", "recall", "told"]
 
 
 class Recalled(NamedTuple):
@@ -67,6 +67,16 @@ def told(entries: Sequence[Entry]) -> dict[int, str]:
         if isinstance(word, str) and word.endswith("_changed"):
             found[number] = word
     return found
+
+
+def booked(path: str | PathLike[str]) -> tuple[list[Entry], bytes | None]:
+    """Read the calls of a ledger without their prompts, and the key that the file holds."""
+    with _reading(path) as connection:
+        found = [_entry(row) for row in connection.execute("SELECT * FROM calls ORDER BY at, id")]
+        key = connection.execute("SELECT value FROM meta WHERE name = 'key'").fetchone()
+    if not found:
+        raise InputError("no calls in it").at(str(path))
+    return found, None if key is None else bytes(key[0])
 
 
 def books(path: str | PathLike[str], sheet: Sheet, by: str) -> Books:
@@ -126,7 +136,7 @@ class _Prompts:
         return Call(
             at=entry.at,
             tip=tip,
-            tariff=_tariff(entry),
+            tariff=entry.tariff,
             marks=tuple(sorted(self._marks(entry))),
             automatic=next((one.lifetime for one in entry.marked if one.automatic), None),
             first_token_after=1.0 if entry.first_token_after is None else entry.first_token_after,
@@ -231,7 +241,3 @@ def _usage(numbers: str | None) -> Usage | None:
 
 def _hex(digest: bytes | None) -> str | None:
     return None if digest is None else digest.hex()
-
-
-def _tariff(entry: Entry) -> Tariff:
-    return Tariff(entry.model, entry.platform, entry.surface, entry.speed, entry.geo)
