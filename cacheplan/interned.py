@@ -7,8 +7,7 @@ body. Blocks are counted many at a time, for that is how counters are quick.
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from cacheplan import facts
@@ -16,14 +15,12 @@ from cacheplan.parts import PASSING, Part, part_of
 from cacheplan.pieces import Piece
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Block, Breakpoint
-from cacheplan.tokens import Count, TokenCounter, begun
+from cacheplan.tokens import TokenCounter
 
 __all__ = ["Interned", "Look"]
 
-#: Decoded blocks that wait until they are handed to the counter together, and how many
-#: such lots may be in its hands: enough to keep its threads busy while more are read.
+#: Decoded blocks that wait until they are handed to the counter together.
 _WAITING: Final = 256
-_BEGUN: Final = 16
 
 
 class Look(NamedTuple):
@@ -51,8 +48,6 @@ class Interned:
         self.estimated = False
         self._counter = counter
         self._waiting: list[tuple[Block, int, facts.Model | None]] = []
-        #: Lots in the counter's hands: the blocks by number, and what gives their counts.
-        self._begun: deque[tuple[Sequence[int], Callable[[], list[Count]]]] = deque()
 
     def part(self, pieces: Iterable[Piece], look: Look) -> Part:
         """Intern blocks and remember what a body asks of them."""
@@ -67,34 +62,22 @@ class Interned:
                 self._waiting.append((piece.block, number, look.model))
             blocks.append(number)
         if len(self._waiting) >= _WAITING:
-            self._begin()
+            self.count()
         return part_of(pieces, blocks)
 
     def count(self) -> None:
         """Have the blocks that wait for it counted."""
-        self._begin()
-        while self._begun:
-            self._finish()
-
-    def _begin(self) -> None:
-        """Hand what waits to the counter, and take back what it has had longest."""
         waiting, self._waiting = self._waiting, []
         by_model: dict[str, list[tuple[Block, int, facts.Model | None]]] = {}
         for entry in waiting:
             by_model.setdefault(entry[2].id if entry[2] else "", []).append(entry)
         for entries in by_model.values():
             blocks, numbers, models = zip(*entries, strict=True)
-            self._begun.append((numbers, begun(self._counter, blocks, models[0])))
-        while len(self._begun) > _BEGUN:
-            self._finish()
-
-    def _finish(self) -> None:
-        """Note the counts of one lot."""
-        numbers, counts = self._begun.popleft()
-        for number, count in zip(numbers, counts(), strict=True):
-            self.tree.size[number] = count.tokens
-            self.tree.error[number] = count.doubt
-            self.estimated = self.estimated or count.source == "estimated"
+            counts = self._counter.count(blocks, models[0])
+            for number, count in zip(numbers, counts, strict=True):
+                self.tree.size[number] = count.tokens
+                self.tree.error[number] = count.doubt
+                self.estimated = self.estimated or count.source == "estimated"
 
     def walk(self, node: int, part: Part, marks: list[Breakpoint]) -> int:
         """Follow one part's blocks down the tree, noting where its marks fall."""

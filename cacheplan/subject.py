@@ -8,7 +8,7 @@ runs. In the digest form there is no text, and rules that need it have nothing t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from cacheplan.pins import Pin
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Block, Level, Lifetime
-from cacheplan.tokens import Count, TokenCounter, begun
+from cacheplan.tokens import Count, TokenCounter
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Remembering", "Subject"]
@@ -39,13 +39,9 @@ class Remembering:
 
     def count(self, blocks: Sequence[Block], model: Model | None) -> list[Count]:
         """Keep the blocks, and have them counted."""
-        return self.begin(blocks, model)()
-
-    def begin(self, blocks: Sequence[Block], model: Model | None) -> Callable[[], list[Count]]:
-        """Keep the blocks, and pass them on."""
         for block in blocks:
             self.bodies[block.digest] = block.body
-        return begun(self._counter, blocks, model)
+        return self._counter.count(blocks, model)
 
 
 class Subject:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
@@ -28,7 +27,6 @@ __all__ = [
     "Exact",
     "Once",
     "TokenCounter",
-    "begun",
     "closing_tokens",
     "fixed_tokens",
     "reaches",
@@ -91,24 +89,6 @@ class TokenCounter(Protocol):
         """Return one count a block; ``None`` is a model nobody knows."""
 
 
-#: Gives counts that were asked for earlier.
-Later = Callable[[], list[Count]]
-
-
-def begun(counter: TokenCounter, blocks: Sequence[Block], model: facts.Model | None) -> Later:
-    """Ask for counts that are wanted later; who cannot work ahead counts at once.
-
-    Who can has a method ``begin`` with the arguments of ``count``, which returns what gives
-    the counts when it is called, once.
-    """
-    begin = getattr(counter, "begin", None)
-    if begin is not None:
-        later: Later = begin(blocks, model)
-        return later
-    counts = counter.count(blocks, model)
-    return lambda: counts
-
-
 class Once:
     """Passes each distinct block on once a tokenizer, however often it is asked."""
 
@@ -119,21 +99,12 @@ class Once:
 
     def count(self, blocks: Sequence[Block], model: facts.Model | None) -> list[Count]:
         """Count what is new and repeat what is known; a block without digest is new."""
-        return self.begin(blocks, model)()
-
-    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
-        """Have what is new counted."""
         known = self._known.setdefault(model.generation if model else "", {})
         keys = [block.digest or b"%d" % at for at, block in enumerate(blocks)]
         fresh = {key: block for key, block in zip(keys, blocks, strict=True) if key not in known}
-        later = begun(self._counter, [*fresh.values()], model)
-
-        def finish() -> list[Count]:
-            counts = dict(zip(fresh, later(), strict=True))
-            known.update((key, counts[key]) for key, block in fresh.items() if block.digest)
-            return [counts[key] if key in counts else known[key] for key in keys]
-
-        return finish
+        counts = dict(zip(fresh, self._counter.count([*fresh.values()], model), strict=True))
+        known.update((key, counts[key]) for key, block in fresh.items() if block.digest)
+        return [counts[key] if key in counts else known[key] for key in keys]
 
 
 class Estimate:
@@ -141,30 +112,19 @@ class Estimate:
 
     ``ruler`` says how many tokens of o200k each text has; it is handed many short texts
     at a time. ``factor`` is the user's own correction (``Assumptions.token_factor``).
-    ``ahead`` is handed texts as the ruler is, and returns what gives their lengths later.
     """
 
     name = "estimate"
 
-    def __init__(
-        self,
-        ruler: Callable[[list[str]], list[int]],
-        factor: float = 1.0,
-        ahead: Callable[[list[str]], Callable[[], list[int]]] | None = None,
-    ) -> None:
-        self._ahead = ahead or (lambda texts: partial(ruler, texts))
+    def __init__(self, ruler: Callable[[list[str]], list[int]], factor: float = 1.0) -> None:
+        self._ruler = ruler
         self._factor = factor
 
     def count(self, blocks: Sequence[Block], model: facts.Model | None) -> list[Count]:
         """Count all texts of all blocks in one go, then sum up by block."""
-        return self.begin(blocks, model)()
+        return _longer([self._counts(blocks, tokenizer) for tokenizer in _tokenizers(model)])
 
-    def begin(self, blocks: Sequence[Block], model: facts.Model | None) -> Later:
-        """Take blocks apart, and have their texts measured."""
-        laters = [self._begin(blocks, tokenizer) for tokenizer in _tokenizers(model)]
-        return lambda: _longer([later() for later in laters])
-
-    def _begin(self, blocks: Sequence[Block], tokenizer: str) -> Later:
+    def _counts(self, blocks: Sequence[Block], tokenizer: str) -> list[Count]:
         """Count as one version of the tokenizer would."""
         generation = _GENERATIONS[tokenizer]
         made = [_elsewhere(block) or makeup(block, generation) for block in blocks]
@@ -177,18 +137,14 @@ class Estimate:
         ]
         # A log names the same few tools, and reads the same files, again and again.
         weighed = {chunk: weigh(chunk) for chunk in dict.fromkeys(chunk for _, chunk in waiting)}
-        lengths = self._ahead([chunk.latin for chunk in weighed.values()])
-
-        def finish() -> list[Count]:
-            costs = {
-                text: chunk.tokens(length, generation)
-                for (text, chunk), length in zip(weighed.items(), lengths(), strict=True)
-            }
-            for block, text in waiting:
-                block.add(*costs[text])
-            return [block if isinstance(block, Count) else self._rounded(block) for block in made]
-
-        return finish
+        lengths = self._ruler([chunk.latin for chunk in weighed.values()])
+        costs = {
+            text: chunk.tokens(length, generation)
+            for (text, chunk), length in zip(weighed.items(), lengths, strict=True)
+        }
+        for block, text in waiting:
+            block.add(*costs[text])
+        return [block if isinstance(block, Count) else self._rounded(block) for block in made]
 
     def _rounded(self, block: Makeup) -> Count:
         """Round; a text of a few tokens may be one off whatever its band."""

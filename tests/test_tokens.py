@@ -8,7 +8,6 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -26,7 +25,6 @@ from cacheplan.tokens import (
     Exact,
     Once,
     TokenCounter,
-    begun,
     closing_tokens,
     fixed_tokens,
     reaches,
@@ -132,27 +130,6 @@ class TestOnce:
         once.count([text("x", b"d")], None)
         assert len(asked.blocks) == 3
         assert asked.models[-1] is None
-
-    @given(st.lists(st.lists(texts, max_size=4), max_size=5), models, st.randoms())
-    def test_asked_early_or_late(
-        self, batches: list[list[str]], known: Model | None, rng: Random
-    ) -> None:
-        """Counts asked for early and taken in any order are those counted at once."""
-        blocks = [[text(part, repr(part).encode()) for part in batch] for batch in batches]
-        early, late = (Once(Estimate(words)) for _ in range(2))
-        later = [(at, begun(early, batch, known)) for at, batch in enumerate(blocks)]
-        rng.shuffle(later)
-        taken = {at: counts() for at, counts in later}
-        assert [taken[at] for at in range(len(blocks))] == [
-            late.count(batch, known) for batch in blocks
-        ]
-
-    def test_who_cannot_work_ahead_counts_at_once(self) -> None:
-        """A counter that only counts has done so when the counts are asked for."""
-        asked = Asked()
-        later = begun(asked, [text("x")], OLD)
-        assert len(asked.blocks) == 1
-        assert later() == asked.count([text("x")], OLD)
 
     def test_blocks_without_digest_are_not_confused(self) -> None:
         """A block nobody gave an identity is counted each time."""
