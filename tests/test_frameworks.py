@@ -19,6 +19,7 @@ from typing import Any, Final
 import pytest
 
 import cacheplan
+from cacheplan.io.recall import recall
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
@@ -29,7 +30,10 @@ PACKAGES: Final = {
     "pydantic-ai": ["pydantic-ai-slim[anthropic]"],
     "Agno": ["agno", "anthropic"],
     "Strands": ["strands-agents[anthropic]"],
+    "Claude Agent SDK and Claude Code": ["claude-agent-sdk", "httpx"],
 }
+#: What places marks of its own, which are left as they are and written down.
+OWN: Final = {"Claude Agent SDK and Claude Code"}
 
 
 def programs() -> dict[str, str]:
@@ -65,14 +69,17 @@ def test_every_program_is_tried() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", PACKAGES)
 def test_second_call_reads(name: str, tmp_path: Path) -> None:
-    """By every way the system prompt is marked, and the second call reads it."""
+    """By every way the system prompt is marked, and the second call reads it; who marks on
+    his own is written down.
+    """
     python = environment(name, tmp_path)
     # The package under test, wherever it was imported from, and no other.
     path = str(Path(cacheplan.__file__).parents[1])
     done = subprocess.run(
         [python, str(ROOT / "tests" / "environments" / "run.py")],
         input=programs()[name],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "HOME": str(tmp_path)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
@@ -80,6 +87,12 @@ def test_second_call_reads(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     calls: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     assert len(calls) >= 2
+    if name in OWN:
+        assert all(call["marks"] for call in calls)
+        entries = recall(tmp_path / "calls.db").entries
+        written = [entry.usage.written for entry in entries if entry.usage]
+        assert sorted(written) == sorted(call["written"] for call in calls)
+        return
     assert all("system[0]" in call["marks"] for call in calls), done.stderr
     assert calls[0]["written"] > 4_000
     assert calls[-1]["read"] > 4_000
