@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import add
 from typing import Final
 
 from cacheplan.facts import LOOKBACK
@@ -36,8 +37,6 @@ class Reuse:
     within_5m: int = 0
     within_1h: int = 0
     tokens: int = 0
-    #: Prompt tokens at stake here: of calls that read up to this place and no farther.
-    stake: int = 0
 
     def book(self, gap: float, tokens: int) -> None:
         """Book one use, so long after the one before it."""
@@ -63,6 +62,9 @@ class Gaps:
     def __init__(self, tree: PrefixTree, trials: Sequence[Trial]) -> None:
         self._tree = tree
         self._reuse: dict[tuple[LaneKey, str], Reuse] = {}
+        #: By lane and the places that a call passes on its way to where it parts: the
+        #: tokens up to each, of all such calls.
+        self._passed: dict[LaneKey, dict[tuple[str, ...], list[int]]] = {}
         self._look(trials)
 
     def at(self, lane: LaneKey, place: str) -> Reuse | None:
@@ -71,18 +73,27 @@ class Gaps:
 
     def places(self, lane: LaneKey) -> list[str]:
         """Return the places worth trying in a lane, those first on which most hangs."""
-        stakes = [
-            (reuse.stake, place)
-            for (owner, place), reuse in self._reuse.items()
-            if owner == lane and not is_tail(place) and reuse.stake
-        ]
-        fixed = [place for _, place in sorted(stakes, reverse=True)[:FIXED]]
         moving = [
             place
             for owner, place in self._reuse
             if owner == lane and is_tail(place) and place not in {TAIL_TALK, TAIL_TOOL}
         ]
-        return [*fixed, TAIL_TALK, TAIL_TOOL, *moving]
+        return [*self._fixed(lane), TAIL_TALK, TAIL_TOOL, *moving]
+
+    def _fixed(self, lane: LaneKey) -> list[str]:
+        """Return the fixed places at which most more can be read than at those before them.
+
+        A mark far in front is read by every call that parts behind it as well, so where
+        prompts part often and late is not all that hangs on a place.
+        """
+        found: list[str] = []
+        passed = self._passed.get(lane, {})
+        left = {places[-1] for places in passed}
+        while left and len(found) < FIXED:
+            more = _more(passed, found)
+            found.append(max(left, key=lambda place: (more.get(place, 0), place)))
+            left.remove(found[-1])
+        return found
 
     def _look(self, trials: Sequence[Trial]) -> None:
         """Measure, place by place, how soon prefixes came back, and what hangs on it."""
@@ -91,7 +102,7 @@ class Gaps:
         tips: dict[int, tuple[float, LaneKey, str]] = {}
         for trial in trials:
             self._reuse.setdefault((trial.lane, trial.tail), Reuse())
-            at, parted = trial.call.at, None
+            at, passed = trial.call.at, list[tuple[str, int]]()
             for place, node in trial.fixed:
                 reuse = self._reuse.setdefault((trial.lane, place), Reuse())
                 if is_from_end(place):
@@ -100,15 +111,21 @@ class Gaps:
                 gap = at - last.get(node, float("-inf"))
                 reuse.book(gap, tree.tokens[node])
                 if gap <= _HOUR:
-                    parted = (reuse, node)
+                    passed.append((place, tree.tokens[node]))
                 last[node] = at
             earlier = self._continued(trial, tips)
-            if earlier is None and parted is not None:
-                parted[0].stake += tree.tokens[parted[1]]
+            if earlier is None and passed:
+                self._part(trial.lane, passed)
             tips[trial.call.tip] = (at, trial.lane, trial.tail)
             for place, node in trial.fixed[-1:]:
                 if is_from_end(place) and is_from_end(tips.get(node, (at, trial.lane, place))[2]):
                     tips[node] = (at, trial.lane, place)
+
+    def _part(self, lane: LaneKey, passed: Sequence[tuple[str, int]]) -> None:
+        """Book a call that parts from all others at the last of these places."""
+        places, lengths = zip(*passed, strict=True)
+        sums = self._passed.setdefault(lane, {}).setdefault(places, [0] * len(places))
+        sums[:] = map(add, sums, lengths)
 
     def _continued(
         self, trial: Trial, tips: Mapping[int, tuple[float, LaneKey, str]]
@@ -133,6 +150,17 @@ class Gaps:
             node = tree.parent[node]
             steps += 1
         return None
+
+
+def _more(passed: Mapping[tuple[str, ...], list[int]], marked: Sequence[str]) -> dict[str, int]:
+    """Return by place the tokens that can be read there and at none of those marked."""
+    more: dict[str, int] = {}
+    for places, tokens in passed.items():
+        last = max((at for at, place in enumerate(places) if place in marked), default=-1)
+        known = tokens[last] if last >= 0 else 0
+        for place, length in zip(places[last + 1 :], tokens[last + 1 :], strict=True):
+            more[place] = more.get(place, 0) + length - known
+    return more
 
 
 def by_gaps(used: Sequence[float], prices: Prices) -> Lifetime | None:

@@ -145,6 +145,26 @@ def test_wide_turns_are_linked_to_the_call_before() -> None:
     assert plan.lanes[0].lifetime_at(BEFORE) is not None
 
 
+def test_what_all_begin_with_is_marked_however_late_they_part() -> None:
+    """Prompts that part at many places still have in common what stands before the first."""
+    lines = []
+    for number in range(20):
+        # A reminder ends each call, and the next one leaves it out.
+        blocks = [("rules", 6000, "system")]
+        for turn in range(4):
+            blocks.append((f"said {number}.{turn}", 50, "messages"))
+            ended = [*blocks, (f"reminder {number}.{turn}", 15, "messages")]
+            lines.append(digest_line(ended, at=number * 400 + turn * 45, model=MODEL))
+            blocks.append((f"answer {number}.{turn}", 200, "messages"))
+    calls = workload(lines)
+    plan = choose(calls, SHEET)
+    assert plan.lanes[0].lifetime_at(SYSTEM) is SHORT
+    for policy in BASELINES:
+        other = project(calls, policy.bind(calls), SHEET, policy.name).input_cost
+        assert other is not None
+        assert cost(calls, plan) <= other
+
+
 def test_favourites_of_a_pool_have_lifetimes_of_their_own() -> None:
     """A document asked about all day is kept though most of its kind are not."""
     lines = []
