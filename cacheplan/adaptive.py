@@ -174,21 +174,31 @@ class Adaptive:
             saved = (long - short) * (write - read)
             # The next call of a conversation writes its own end, so of that one gap
             # counts; what stays is read until it is not used for an hour.
-            uses = 1.0 if self._moves(sight, at) else 1 / max(1 - long, SURELY)
+            moves = self._moves(sight, at)
             if worth < 0:
+                uses = 1.0 if moves else 1 / max(1 - long, SURELY)
                 more = uses * new * (long * (write_long - read) - (write_long - 1)) - worth
             else:
-                more = uses * new * saved - extra
+                # The longer prefixes of this call tell of the next use alone: those after
+                # it are like any of this prefix.
+                usual = forecast if self._own(sight, at) else Forecast(short, long)
+                uses = 0.0 if moves else long / max(1 - usual.long, SURELY)
+                later = (usual.long - usual.short) * (write - read)
+                more = new * (saved + uses * later) - extra
             if at == len(spots) - 1:
                 more += self._rescued(sight, new, short, saved, more)
             found.append((node, worth, more))
         found.reverse()
         return found
 
+    def _own(self, sight: Sight, at: int) -> bool:
+        """Tell whether the uses of the prefix at a place are counted for itself."""
+        seen = sight.known[at]
+        return seen is not None and seen.own is not None
+
     def _moves(self, sight: Sight, at: int) -> bool:
         """Tell whether the prefix at a place belongs to one call of a conversation."""
-        seen = sight.known[at]
-        if seen is not None and seen.own is not None:
+        if self._own(sight, at):
             return False
         return at == len(sight.spots) - 1 or sight.spots[at].place.startswith(STEM)
 

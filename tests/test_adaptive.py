@@ -18,7 +18,7 @@ from cacheplan.policies import BASELINES
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.projection import Projection, project
-from cacheplan.prompt import Block, Breakpoint, Level
+from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
 from cacheplan.workload import Call, Workload
 
 SHEET = Sheet.default()
@@ -470,6 +470,27 @@ class TestRules:
                 node = diary.desk.add(diary.desk.add(node, 200, role="assistant"), 200)
                 at += 600
         assert longer >= 24
+
+    def test_a_start_that_rests_between_quick_sessions_gets_the_hour(self) -> None:
+        """What ends a call is used again at once, but its start has rested, and will again."""
+        desk = Desk()
+        start = desk.head(3000, 4000)
+        for session in range(60):
+            # The date behind it is new twice a day, so that what is alive is shorter.
+            day = desk.add(start, 300, f"day {session // 24}", level=Level.SYSTEM)
+            node = desk.add(day, 60)
+            for turn in range(3):
+                desk.send(1800.0 * session + 60.0 * turn, node)
+                node = desk.step(node, 150)
+        workload, tree = desk.workload(), desk.tree
+
+        def by_hand(call: Call) -> list[Breakpoint]:
+            head = Breakpoint(start, Lifetime.ONE_HOUR)
+            day = Breakpoint(tree.system_end[call.tip], Lifetime.ONE_HOUR)
+            return [head, day, Breakpoint(call.tip, Lifetime.FIVE_MINUTES)]
+
+        least = cost(project(workload, by_hand, SHEET, "by hand"))
+        assert cost(projected(workload)) <= least * Decimal("1.05")
 
     def test_what_is_being_written_is_not_written_twice(self) -> None:
         """A call beside one whose entry cannot be read yet does not pay for another."""
