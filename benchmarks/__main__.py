@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 #: What can be measured, each by the module of its name.
 TABLES = {
+    "convert": "public traces and transcripts as workload files",
     "cost": "real packages and documented rules beside ours, priced on the same calls",
     "fidelity": "recorded usage against the simulated cache, call by call",
     "speed": "reading against json.loads, simulating by the second, start-up",
