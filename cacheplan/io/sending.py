@@ -56,7 +56,8 @@ def client_for(platform: str) -> Any:
     name = _CLIENTS[platform]
     if not hasattr(anthropic, name):
         raise InputError(f"this anthropic package has no {name}: pip install -U anthropic")
-    return getattr(anthropic, name)()
+    with told():
+        return getattr(anthropic, name)()
 
 
 class Sender:
