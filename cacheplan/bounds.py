@@ -10,6 +10,9 @@ below ``loose``:
 * an entry keeps the lifetime it was written with, and where prompts part only one that
   stands right there helps (``standing``; at any size, where these are the answers taken).
 
+* where the service finds only a share of what lives, only that share of the calls reads
+  (``_unlucky``; at any size, where the hit rate says so).
+
 All are bounds on the cost of prompts, as ``Projection.input_cost`` is, of plans that the
 service accepts: a refused call costs nothing.
 """
@@ -22,7 +25,7 @@ from decimal import Decimal
 from typing import Literal
 
 from cacheplan.cuts import nested
-from cacheplan.outlook import Outlook
+from cacheplan.outlook import Outlook, found
 from cacheplan.prices import Sheet
 from cacheplan.skeleton import Price, Skeleton, billed, prices
 from cacheplan.standing import applies, standing
@@ -64,9 +67,10 @@ def bounds(workload: Workload, sheet: Sheet) -> Bounds:
     tree = nested(workload, skeleton, costs, outlook)
     if applies(workload.assume):
         tree = _higher(workload, sheet, costs, skeleton, tree)
+    least = max(plain + sum(tree), _unlucky(workload, skeleton, costs))
     return Bounds(
         loose=Decimal(plain + sum(outlook.least)) / units,
-        tree=Decimal(plain + sum(tree)) / units,
+        tree=Decimal(least) / units,
     )
 
 
@@ -84,6 +88,26 @@ def _higher(
     for line, joined in enumerate(skeleton.lines):
         least[fine.family[fine.line[joints[skeleton.nodes[joined[0]]]]]] += tree[line]
     return list(map(max, least, standing(workload, fine, costs)))
+
+
+def _unlucky(workload: Workload, skeleton: Skeleton, costs: Sequence[Price]) -> int:
+    """Return what calls cost if those read their whole prompts for which that is most worth.
+
+    As many may as are found at the hit rate of their surface; the rest pays for all.
+    """
+    total = 0
+    saved: dict[str, list[int]] = {}
+    rates: dict[str, float] = {}
+    for call, prompt, price in zip(workload, skeleton.prompts, costs, strict=True):
+        total += prompt * price.uncached
+        surface = call.tariff.surface
+        rates[surface] = min(found(call, workload), 1.0)
+        saved.setdefault(surface, []).append(prompt * max(price.uncached - price.read, 0))
+    for surface, each in saved.items():
+        # A little more than the product, so that no rounding takes a hit away.
+        hits = int(rates[surface] * len(each) + 1e-6)
+        total -= sum(sorted(each, reverse=True)[:hits])
+    return total
 
 
 def _uncacheable(skeleton: Skeleton, costs: Sequence[Price]) -> int:

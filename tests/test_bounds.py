@@ -362,6 +362,25 @@ def test_thinking_that_moved(check: str, drawn: list[Toy]) -> None:
         assert units(found.loose) > 0
 
 
+@given(toys(), st.sampled_from((0.0, 0.3, 0.5, 0.99)), st.randoms(use_true_random=False))
+def test_nothing_goes_below_where_few_are_found(drawn: list[Toy], rate: float, rng: Random) -> None:
+    """A bound that knows how few entries are found is a bound all the same."""
+    work = workload(drawn, hit_rate=rate)
+
+    def anyhow(call: Call) -> tuple[Breakpoint, ...]:
+        return rng.choice(list(markings(work, call)))
+
+    least = bounds(work, SHEET).tree
+    assert least is not None
+    assert (project(work, anyhow, SHEET, "anyhow").input_cost or 0) >= least
+
+
+def test_calls_that_find_nothing_pay_for_all() -> None:
+    """At three hits in ten calls, seven of ten equal prompts are paid for in full."""
+    work = workload([(at, [("a", 1000)]) for at in range(10)], hit_rate=0.3)
+    assert units(bounds(work, SHEET).tree) == Decimal(7000 + 300)
+
+
 def test_unknown_price_gives_no_bound() -> None:
     """Where one price is unknown, no sum is known, and none is made up."""
     work = one_prompt(0, 60)
