@@ -92,11 +92,15 @@ def _body(parts: Mapping[str, msgspec.Raw]) -> Mapping[str, Any]:
 
 
 def expand(
-    plan: Planned, seed: int, measure: Callable[[Sequence[str]], Sequence[int]]
+    plan: Planned,
+    seed: int,
+    measure: Callable[[Sequence[str]], Sequence[int]],
+    begin: float = 0.0,
 ) -> Iterator[tuple[Mapping[str, Any], bytes]]:
     """Yield the calls of a planned line: what stands beside the request, and the request.
 
-    ``measure`` says how long messages of some texts are, and is asked at most twice.
+    ``measure`` says how long messages of some texts are, and is asked at most twice. The
+    line is sent from ``begin`` on.
     """
     if not plan.calls_per_hour or not plan.hours:
         return
@@ -111,7 +115,7 @@ def expand(
         for turn in range(plan.turns):
             if turn:
                 body["messages"] += _turn(f"{name}.{turn}", words)
-            at = start + turn * plan.turn_gap
+            at = begin + start + turn * plan.turn_gap
             yield {**plan.line, "at": at, "session": session}, json.dumps(body).encode()
 
 

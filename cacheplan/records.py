@@ -202,8 +202,9 @@ class Intake:
 
     def workload(self) -> Workload:
         """Return what was taken in, in time order, every prefix measured."""
+        begin = min((call.at for call in self._calls), default=0.0)
         for plan in self._planned:
-            for line, body in expand(plan, self._seed, partial(self._lengths, plan)):
+            for line, body in expand(plan, self._seed, partial(self._lengths, plan), begin):
                 self._add_planned(line, body)
         self._bodies.count()
         calls = self._with_rounds()

@@ -53,6 +53,22 @@ def blocks(workload: Workload, call: Call) -> list[int]:
     return [n for n in tree.path(call.tip) if tree.kind[tree.block[n]] != SETTINGS]
 
 
+def test_beside_recorded_calls_planned_ones_begin_with_the_first() -> None:
+    """Epoch seconds are no reason to be half a century apart, whichever line comes first."""
+    at = 1_790_000_000.0
+    lines: list[dict[str, Any]] = [
+        {"request": request(), "calls_per_hour": 60, "hours": 2},
+        {"request": request(), "at": at + 60},
+        {"request": request(), "at": at},
+    ]
+    alone = times(planned(hours=2))
+    for order in (lines, lines[::-1]):
+        intake = Intake(Letters(), Assumptions())
+        for line in order:
+            intake.add(json.dumps(line).encode())
+        assert times(intake.workload()) == sorted([at, at + 60, *(at + one for one in alone)])
+
+
 class TestDice:
     """Numbers from a seed, the same on every machine."""
 
