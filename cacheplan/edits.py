@@ -13,10 +13,10 @@ An edit that knows what a block says makes the block that stands there instead (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import is_
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,7 +25,7 @@ from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.units import Heads, Unit, empty
 from cacheplan.workload import Call, Workload
 
-__all__ = ["Edit", "Sequel", "edited"]
+__all__ = ["Edit", "Sequel", "Turn", "edited", "going_on"]
 
 
 #: Returns the blocks of the first user turn in another order, none more and none less; or
@@ -44,6 +44,41 @@ class Sequel(NamedTuple):
 
 #: Returns, by number of a call, what its prompt is made of instead; others stay.
 Sequels = Callable[[Workload], Mapping[int, Sequel]]
+
+
+class Turn(Protocol):
+    """A call that goes on from an earlier one, though its prompt begins otherwise."""
+
+    @property
+    def earlier(self) -> Call:
+        """The call it goes on from."""
+        ...
+
+    @property
+    def later(self) -> Call:
+        """The call itself."""
+        ...
+
+    @property
+    def node(self) -> int:
+        """Where the later prompt has repeated what the earlier one said."""
+        ...
+
+
+def going_on(turns: Callable[[Workload], Iterable[Turn]], numbers: Collection[int]) -> Sequels:
+    """Return what hangs these calls, and all that go on from them, on what came before."""
+
+    def sequels(workload: Workload) -> dict[int, Sequel]:
+        tree = workload.tree
+        found: dict[int, Sequel] = {}
+        for turn in turns(workload):
+            number = turn.later.number
+            if number in numbers or turn.earlier.number in found:
+                path = tree.path(turn.later.tip)
+                found[number] = Sequel(turn.earlier.number, path[path.index(turn.node) + 1 :])
+        return found
+
+    return sequels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cacheplan.edits import Edit, Sequel, Sequels
+from cacheplan.edits import Edit, going_on
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS
@@ -226,22 +226,11 @@ def _finding(subject: Subject, lane: LaneKey, turns: Sequence[_Turn]) -> Finding
                 " what is new in the newest message; the model then sees rules and tools that"
                 " it did not"
             ),
-            edit=Edit(sequels=_keeper({turn.later.number for turn in turns})),
+            edit=Edit(sequels=going_on(_found, {turn.later.number for turn in turns})),
         ),
     )
 
 
-def _keeper(numbers: set[int]) -> Sequels:
-    """Return what hangs these calls, and all that go on from them, on what came before."""
-
-    def sequels(workload: Workload) -> dict[int, Sequel]:
-        tree = workload.tree
-        found: dict[int, Sequel] = {}
-        for turn in _Turns(workload).found:
-            number = turn.later.number
-            if number in numbers or turn.earlier.number in found:
-                path = tree.path(turn.later.tip)
-                found[number] = Sequel(turn.earlier.number, path[path.index(turn.node) + 1 :])
-        return found
-
-    return sequels
+def _found(workload: Workload) -> list[_Turn]:
+    """Follow the conversations of a workload."""
+    return _Turns(workload).found

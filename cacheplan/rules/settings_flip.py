@@ -50,7 +50,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cacheplan import kinds
-from cacheplan.edits import Edit, Sequel, Sequels
+from cacheplan.edits import Edit, going_on
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.prefixes import SETTINGS, PrefixTree
@@ -210,23 +210,11 @@ def _finding(subject: Subject, lane: LaneKey, level: Level, turns: Sequence[_Tur
                 "keep the settings of a conversation's first call; the model answers some"
                 " turns under other settings than now"
             ),
-            edit=Edit(sequels=_keeper({turn.later.number for turn in turns})),
+            edit=Edit(sequels=going_on(_found, {turn.later.number for turn in turns})),
         ),
     )
 
 
-def _keeper(numbers: set[int]) -> Sequels:
-    """Return what hangs these calls, and all that go on from them, on what came before."""
-
-    def sequels(workload: Workload) -> dict[int, Sequel]:
-        tree = workload.tree
-        found: dict[int, Sequel] = {}
-        for turn in _Turns(workload).found:
-            number = turn.later.number
-            if number in numbers or turn.earlier.number in found:
-                path = tree.path(turn.later.tip)
-                new = path[path.index(turn.node) + 1 :]
-                found[number] = Sequel(turn.earlier.number, new)
-        return found
-
-    return sequels
+def _found(workload: Workload) -> list[_Turn]:
+    """Follow the conversations of a workload."""
+    return _Turns(workload).found
