@@ -47,14 +47,18 @@ class Post:
     folder: Path
     fake: FakeAnthropic
     now: float = 0.0
+    #: Whether the service has an address, as other processes need it.
+    listening: bool = False
     #: What is done while they wait, beside waiting.
     meanwhile: Callable[[], None] = lambda: None
     steps: list[str] = field(default_factory=list)
 
     @contextmanager
     def _client(self) -> Iterator[anthropic.Anthropic]:
-        through = anthropic.DefaultHttpxClient(transport=self.fake.transport())
-        with anthropic.Anthropic(api_key="any", http_client=through, max_retries=0) as client:
+        way: Any = {"base_url": self.fake.url} if self.listening else {}
+        if not self.listening:
+            way["http_client"] = anthropic.DefaultHttpxClient(transport=self.fake.transport())
+        with anthropic.Anthropic(api_key="any", max_retries=0, **way) as client:
             yield client
 
     def _watch(self, die: int | None) -> Callable[[str], None]:

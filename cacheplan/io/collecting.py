@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -259,11 +259,12 @@ def _entry(one: Asked, file: File, result: Result, platform: str) -> Entry:
     """Say what a ledger may know of one result; its prompt is told by no digest."""
     message = json.loads(result.raw).get("message") or {}
     found = json.loads(one.rest)
-    usage = message.get("usage") or {}
-    try:
-        counted = recorded_usage(usage)
-    except (InputError, AttributeError):
-        counted = None
+    usage = message.get("usage")
+    counted = None
+    if isinstance(usage, Mapping):
+        # What cannot be read was billed all the same, and stays unknown.
+        with suppress(InputError):
+            counted = recorded_usage(usage)
     return Entry(
         at=file.created or 0.0,
         model=str(message.get("model") or ""),
@@ -272,7 +273,7 @@ def _entry(one: Asked, file: File, result: Result, platform: str) -> Entry:
         workspace=found.get("workspace"),
         platform=platform,
         surface="batch",
-        geo=str(usage.get("inference_geo") or ""),
+        geo=str(usage.get("inference_geo") or "") if isinstance(usage, Mapping) else "",
         applied=True,
         usage=counted,
         status=200,
