@@ -7,7 +7,7 @@ trial is priced by serving them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Final, NamedTuple
 
 from cacheplan.gaps import Gaps, by_gaps
@@ -71,6 +71,8 @@ class _Search:
         self._own: dict[int, Lifetime | None] = {}
         #: What the group costs under the rules as they are.
         self._best = float("inf")
+        #: By rules that were tried: what the group costs under them at least.
+        self._tried: dict[Hashable, float] = {}
 
     def settled(self) -> Settled:
         """Search, and say what was found."""
@@ -170,7 +172,13 @@ class _Search:
 
     def _cost(self, rules: Mapping[LaneKey, Rules], most: float = float("inf")) -> float:
         """Return what the group costs under some rules, or more where that is too much."""
-        return self._trials.cost(rules, self._own, self._group, most)
+        lifetimes = tuple(tuple(places.values()) for places in rules.values())
+        tried = (lifetimes, *self._own.items())
+        if self._tried.get(tried, 0.0) >= most:
+            return float("inf")
+        cost = self._trials.cost(rules, self._own, self._group, most)
+        self._tried[tried] = min(cost, most)
+        return cost
 
 
 #: The rules of the field: what is marked at fixed places, and at the tail.

@@ -8,6 +8,7 @@ entries are kept apart, because a rule acts on the bill of its own group alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from cacheplan.endings import endings
@@ -171,15 +172,31 @@ class Trials:
         ]
 
     def _least(self, trials: Sequence[Trial]) -> list[float]:
-        """Add up from the end what calls cost if all of their prompts is read."""
-        least, found = 0.0, []
+        """Add up from the end what calls cost if all is read that was sent before."""
         checked = self._workload.assume.thinking_check != "ignore"
-        for trial in reversed(trials):
-            found.append(least * _ROUNDED)
+        tokens, costs = self._workload.tree.tokens, list[float]()
+        for trial, known in zip(trials, self._sent_before(trials), strict=True):
             # Who gets an error is not charged, nor is thinking that the service drops.
-            if not (checked or trial.call.failed):
-                least += self._workload.prompt_tokens(trial.call) * min(trial.prices)
-        return found[::-1]
+            free = checked or trial.call.failed
+            new = self._workload.prompt_tokens(trial.call) - tokens[known]
+            cost = tokens[known] * min(trial.prices) + new * min(trial.prices[:3])
+            costs.append(0.0 if free else cost)
+        return [least * _ROUNDED for least in [*accumulate(reversed(costs))][-2::-1]] + [0.0]
+
+    def _sent_before(self, trials: Sequence[Trial]) -> Iterator[int]:
+        """Say call by call which prefix of it was sent before: no longer one can be read."""
+        parent, sent = self._workload.tree.parent, set[int]()
+
+        def send(node: int) -> int:
+            while node not in sent and parent[node] >= 0:
+                sent.add(node)
+                node = parent[node]
+            return node
+
+        for trial in trials:
+            yield send(trial.call.tip)
+            for node in trial.call.rounds:
+                send(node)
 
     def _shares(self, trial: Trial, shortest: Sequence[int]) -> Iterator[object]:
         """Name whatever a call may have in common with others."""

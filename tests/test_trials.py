@@ -99,6 +99,25 @@ def test_what_is_too_dear_is_worthless(
         assert trials.cost(rules, {}, group, cost) == cost
 
 
+@given(digest_workloads(MODELS), labels, st.randoms())
+def test_what_the_rest_costs_at_least(
+    lines: list[dict[str, Any]], names: list[str | None], rng: Random
+) -> None:
+    """Whatever the rules, the calls behind each cost no less than is said beforehand."""
+    calls = labelled(lines, names)
+    trials = Trials(calls, SHEET)
+    rules = drawn(trials, calls, rng)
+    for group in trials.groups:
+        bills = [0.0]
+        for number in range(1, len(group.trials) + 1):
+            first = group._replace(trials=group.trials[:number], least=[0.0] * number)
+            bills.append(trials.cost(rules, {}, first))
+        if bills[-1] < float("inf"):
+            left = [bills[-1] - bill for bill in bills[1:]]
+            assert all(most <= rest + 1e-9 for most, rest in zip(group.least, left, strict=True))
+            assert group.least[-1] == 0
+
+
 @given(digest_workloads(MODELS), labels, st.randoms(), st.sampled_from([1.0, 0.5]))
 def test_groups_never_see_each_other(
     lines: list[dict[str, Any]], names: list[str | None], rng: Random, hit_rate: float
