@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,12 +25,14 @@ from cacheplan.strict_json import member, members
 
 if TYPE_CHECKING:
     from cacheplan.departures import Demand
+    from cacheplan.estimation import Asked, Estimation
     from cacheplan.io.desk import Desk
     from cacheplan.levers import Assumed, Levers
     from cacheplan.migration import Migration
+    from cacheplan.tokens import TokenCounter
     from cacheplan.workload import Workload
 
-__all__ = ["migrated", "pulled", "show"]
+__all__ = ["estimated", "migrated", "pulled", "show"]
 
 
 class _Told(Protocol):
@@ -167,3 +169,45 @@ def _inner(parts: Mapping[str, msgspec.Raw], outer: str, inner: str) -> str:
     found = member(parts, outer) if outer in parts else None
     word = found.get(inner) if isinstance(found, Mapping) else None
     return word if isinstance(word, str) else ""
+
+
+def estimated(desk: Desk, asked: Asked, count: str, per_minute: int) -> Estimation:
+    """Estimate what the calls will come to, offline or by asking the service.
+
+    What the service has answered is kept on disk, so a count that was broken off goes on
+    where it was.
+    """
+    from cacheplan.estimating import Rough, estimate
+    from cacheplan.io.counting import api_counter, default_counter
+    from cacheplan.io.pacing import paced_client
+
+    if per_minute < 1:
+        raise InputError(f"{per_minute} questions a minute is too few", ("rpm",))
+    offline = default_counter(desk.assume)
+    with _kept(desk.sources) as sources, watching(quiet=desk.quiet) as say:
+        counter: TokenCounter = offline
+        rough: TokenCounter = Rough()
+        if count == "api":
+            client = paced_client(per_minute, lambda asked: say(f"asked: {asked:,}"))
+            counter, rough = api_counter(client, desk.assume), offline
+        desk.sources = sources
+        # What is too few to be sampled is read once more, to be counted whole.
+        workload = None if asked.sample is None else _read_by(desk, rough, say)
+        if workload is None or (asked.sample or 0) >= len(workload):
+            workload = _read_by(desk, counter, say)
+        for note in workload.notes:
+            desk.note(note)
+        return estimate(workload, desk.sheet, counter, asked, say)
+
+
+def _read_by(desk: Desk, counter: TokenCounter, say: Callable[[str], None]) -> Workload:
+    """Read the calls, their lengths by one counter."""
+    return read(
+        *desk.sources,
+        counter=counter,
+        assume=desk.assume,
+        model=desk.model,
+        skip_bad=desk.skip_bad,
+        seed=desk.seed,
+        watch=bytes_read(say),
+    )
