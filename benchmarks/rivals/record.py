@@ -89,19 +89,19 @@ PROMPTS: Final[dict[str, Body]] = {
         [_user("Find all boats."), *_turn("boat", 3)], system="You find boats.", tools=_TOOLS
     ),
     "wide turns": _body(
-        [_user("Find all stones."), *_turn("stone", 24), *_turn("pebble", 24)],
+        [_user("Find all stones."), *_turn("stone", 14), *_turn("pebble", 14)],
         system="You find stones.",
         tools=_TOOLS,
     ),
     "long parts": _body(
         [
-            _user("The old logs: " + "wind from the west, " * 400),
+            _user("The old logs: " + "wind from the west, " * 270),
             _answer("I have read them."),
             _user("And the new?"),
             _answer("Not yet."),
             _user("Then do."),
         ],
-        system="You read logs. " + "Every line counts. " * 500,
+        system="You read logs. " + "Every line counts. " * 260,
         tools=_TOOLS,
     ),
 }

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-__all__ = ["RULES", "Rule", "Spot", "marked", "spots"]
+__all__ = [
+    "RULES",
+    "Rule",
+    "Spot",
+    "ends",
+    "last_system",
+    "last_tool",
+    "marked",
+    "parts_of",
+    "spots",
+]
 
 Body = Mapping[str, Any]
 
@@ -18,7 +28,8 @@ Body = Mapping[str, Any]
 class Spot(NamedTuple):
     """A block by its place in the body, and the ``ttl`` of its mark."""
 
-    #: ``("tools", 0)``, ``("system", 0)``, ``("messages", 0, 0)``, or ``()`` for the body.
+    #: ``("tools", 0)``, ``("system", 0)``, ``("messages", 0, 0)``, and one more number inside
+    #: a tool's result; ``()`` for the body.
     path: tuple[Any, ...]
     ttl: str | None = None
 
@@ -36,9 +47,9 @@ def marked(body: Body, rule: Rule) -> dict[str, Any]:
             made["cache_control"] = control
             continue
         level, index, *inner = path
-        blocks = list(_blocks(made[level])) if level == "system" else list(made[level])
+        blocks = list(parts_of(made[level])) if level == "system" else list(made[level])
         if inner:
-            content = list(_blocks(blocks[index]["content"]))
+            content = list(parts_of(blocks[index]["content"]))
             content[inner[0]] = {**content[inner[0]], "cache_control": control}
             blocks[index] = {**blocks[index], "content": content}
         else:
@@ -52,43 +63,44 @@ def spots(body: Body) -> list[Spot]:
     found = []
     for level in ("tools", "system"):
         blocks = body.get(level) or []
-        for index, block in enumerate(_blocks(blocks)):
+        for index, block in enumerate(parts_of(blocks)):
             if "cache_control" in block:
                 found.append(Spot((level, index), block["cache_control"].get("ttl")))
     for at, message in enumerate(body["messages"]):
-        for index, block in enumerate(_blocks(message["content"])):
+        for index, block in enumerate(parts_of(message["content"])):
+            inner = block.get("content") or [] if block["type"] == "tool_result" else []
+            for nested, part in enumerate(parts_of(inner)):
+                if "cache_control" in part:
+                    ttl = part["cache_control"].get("ttl")
+                    found.append(Spot(("messages", at, index, nested), ttl))
             if "cache_control" in block:
-                place = ("messages", at, index)
-                found.append(Spot(place, block["cache_control"].get("ttl")))
+                ttl = block["cache_control"].get("ttl")
+                found.append(Spot(("messages", at, index), ttl))
     if body.get("cache_control"):
         found.append(Spot((), body["cache_control"].get("ttl")))
     return found
 
 
-def _blocks(content: Any) -> list[Any]:
+def parts_of(content: Any) -> list[Any]:
+    """Return content as blocks."""
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 # ---------------------------------------------------------------- where marks may go
 
 
-def _tools(body: Body, ttl: str | None = None) -> list[Spot]:
+def last_tool(body: Body, ttl: str | None = None) -> list[Spot]:
     """Mark the last tool."""
     return [Spot(("tools", len(body["tools"]) - 1), ttl)] if body.get("tools") else []
 
 
-def _system(body: Body, ttl: str | None = None, *, last: int = 1) -> list[Spot]:
+def last_system(body: Body, ttl: str | None = None, *, last: int = 1) -> list[Spot]:
     """Mark the last system blocks."""
-    count = len(_blocks(body.get("system") or []))
+    count = len(parts_of(body.get("system") or []))
     return [Spot(("system", index), ttl) for index in range(max(count - last, 0), count)]
 
 
-def _first_system(body: Body, ttl: str | None = None) -> list[Spot]:
-    """Mark the first system block, the one that does not change."""
-    return [Spot(("system", 0), ttl)] if body.get("system") else []
-
-
-def _ends(body: Body, count: int, role: str = "", kind: str = "") -> list[Spot]:
+def ends(body: Body, count: int, role: str = "", kind: str = "") -> list[Spot]:
     """Mark the last block of the last messages, of one role or kind of block if named."""
     return list(_found(body, count, role, kind))[::-1]
 
@@ -97,7 +109,7 @@ def _found(body: Body, count: int, role: str, kind: str) -> Iterator[Spot]:
     """Yield those marks from the end on."""
     for at in range(len(body["messages"]) - 1, -1, -1):
         message = body["messages"][at]
-        blocks = _blocks(message["content"])
+        blocks = parts_of(message["content"])
         fitting = [index for index, block in enumerate(blocks) if kind in ("", block["type"])]
         if role in ("", message["role"]) and fitting and count:
             yield Spot(("messages", at, fitting[-1]))
@@ -113,7 +125,7 @@ def claude_code(body: Body) -> list[Spot]:
     2.1.329, as sent to a server of ours, 2026-11. Its first system block, which says who
     pays, is unmarked.
     """
-    return [*_system(body, last=2), *_ends(body, 1)]
+    return [*last_system(body, last=2), *ends(body, 1)]
 
 
 def vs_code(body: Body) -> list[Spot]:
@@ -121,7 +133,7 @@ def vs_code(body: Body) -> list[Spot]:
 
     microsoft/vscode, extensions/copilot/src/platform/endpoint/node/messagesApi.ts, 2026-08.
     """
-    return [*_tools(body), *_system(body), *_ends(body, 2)]
+    return [*last_tool(body), *last_system(body), *ends(body, 2)]
 
 
 def cline(body: Body) -> list[Spot]:
@@ -130,7 +142,7 @@ def cline(body: Body) -> list[Spot]:
     cline/cline @21cb8d2525, sdk/packages/llms/src/providers/ai-sdk.ts. Results of tools
     are messages of their own there.
     """
-    return [*_ends(body, 1, "user", "text"), Spot(())]
+    return [*ends(body, 1, "user", "text"), Spot(())]
 
 
 def goose(body: Body) -> list[Spot]:
@@ -138,7 +150,7 @@ def goose(body: Body) -> list[Spot]:
 
     block/goose @00f85252, crates/goose/src/providers/formats/anthropic.rs.
     """
-    return [*_tools(body), *_system(body), *_ends(body, 2, "user")]
+    return [*last_tool(body), *last_system(body), *ends(body, 2, "user")]
 
 
 def opencode(body: Body) -> list[Spot]:
@@ -146,8 +158,8 @@ def opencode(body: Body) -> list[Spot]:
 
     sst/opencode @47767a7c, packages/opencode/src/provider/transform.ts.
     """
-    count = min(len(_blocks(body.get("system") or [])), 2)
-    return [*(Spot(("system", index)) for index in range(count)), *_ends(body, 2)]
+    count = min(len(parts_of(body.get("system") or [])), 2)
+    return [*(Spot(("system", index)) for index in range(count)), *ends(body, 2)]
 
 
 def continue_dev(body: Body) -> list[Spot]:
@@ -156,16 +168,16 @@ def continue_dev(body: Body) -> list[Spot]:
     continuedev/continue @30406a0c, packages/openai-adapters/src/apis/
     AnthropicCachingStrategies.ts, "systemAndTools", its default; it does not count.
     """
-    system = _system(body, last=4)
-    tools = _tools(body) if len(system) < 4 else []
-    newest = [spot for spot in _ends(body, 2, "user") if _is_text(body, spot)]
+    system = last_system(body, last=4)
+    tools = last_tool(body) if len(system) < 4 else []
+    newest = [spot for spot in ends(body, 2, "user") if _is_text(body, spot)]
     return [*tools, *system, *newest]
 
 
 def _is_text(body: Body, spot: Spot) -> bool:
     """Tell whether a mark falls on text: a result of a tool takes none there."""
     _, at, index = spot.path
-    return bool(_blocks(body["messages"][at]["content"])[index]["type"] == "text")
+    return bool(parts_of(body["messages"][at]["content"])[index]["type"] == "text")
 
 
 def spring_ai(body: Body) -> list[Spot]:
@@ -174,12 +186,12 @@ def spring_ai(body: Body) -> list[Spot]:
     spring-projects/spring-ai @fd3fd6ec70, AnthropicCacheStrategy. Results of tools are no
     user messages there, unless ``cacheToolResults`` is set.
     """
-    return [*_tools(body), *_system(body), *_ends(body, 1, "user", "text")]
+    return [*last_tool(body), *last_system(body), *ends(body, 1, "user", "text")]
 
 
 def spring_ai_static(body: Body) -> list[Spot]:
     """Spring AI's SYSTEM_AND_TOOLS; the same source."""
-    return [*_tools(body), *_system(body)]
+    return [*last_tool(body), *last_system(body)]
 
 
 def roo(body: Body) -> list[Spot]:
@@ -187,7 +199,7 @@ def roo(body: Body) -> list[Spot]:
 
     RooCodeInc/Roo-Code @cb83656718, src/api/providers/anthropic.ts.
     """
-    return [*_system(body), *_ends(body, 2, "user")]
+    return [*last_system(body), *ends(body, 2, "user")]
 
 
 def swe_agent(body: Body) -> list[Spot]:
@@ -200,7 +212,7 @@ def swe_agent(body: Body) -> list[Spot]:
     for at, message in enumerate(body["messages"]):
         if message["role"] != "user":
             continue
-        blocks = _blocks(message["content"])
+        blocks = parts_of(message["content"])
         results = [index for index, block in enumerate(blocks) if block["type"] == "tool_result"]
         texts = [index for index, block in enumerate(blocks) if block["type"] == "text"]
         found += [Spot(("messages", at, index)) for index in [*results, *texts[:1]]]
@@ -223,11 +235,13 @@ def autocache(body: Body) -> list[Spot]:
     system = body.get("system") or ""
     found: list[Spot] = []
     if len(str(system)) >= least:
-        found.append(Spot(("system",), "1h") if isinstance(system, str) else _system(body, "1h")[0])
+        found.append(
+            Spot(("system",), "1h") if isinstance(system, str) else last_system(body, "1h")[0]
+        )
     if len(str(body.get("tools") or "")) >= least:
-        found += _tools(body, "1h")
+        found += last_tool(body, "1h")
     for at, message in enumerate(body["messages"]):
-        for index, block in enumerate(_blocks(message["content"])):
+        for index, block in enumerate(parts_of(message["content"])):
             text = block.get("text", "")
             if len(text) >= least:
                 lasts = any(word in text for word in _LASTING)
@@ -253,70 +267,6 @@ def nothing(body: Body) -> list[Spot]:
     """The Vercel AI SDK (6.0), smolagents, and most others unless told otherwise."""
     del body
     return []
-
-
-# ---------------------------------------------------------------- our reading of packages
-
-
-def tools_system_automatic(body: Body, ttl: str | None = "5m") -> list[Spot]:
-    """Tools, system and the automatic mark: LangChain, deepagents, pydantic-ai.
-
-    All of them write the lifetime down.
-    """
-    return [*_tools(body, ttl), *_system(body, ttl), Spot((), ttl)]
-
-
-def tools_static_automatic(body: Body, ttl: str | None = "5m") -> list[Spot]:
-    """The same, but what changes of the instructions is behind the mark: pydantic-ai."""
-    return [*_tools(body, ttl), *_first_system(body, ttl), Spot((), ttl)]
-
-
-def system_tail(body: Body) -> list[Spot]:
-    """System and the end: litellm, Strands, and DSPy with ``prefix="history"``."""
-    return [*_system(body), *_ends(body, 1)]
-
-
-def first_system_tail(body: Body) -> list[Spot]:
-    """The first system block and the end of the newest input: OpenHands."""
-    return [*_first_system(body), *_ends(body, 1, "user")]
-
-
-def system_users(body: Body) -> list[Spot]:
-    """System and every user message, the oldest first, until four: litellm by role."""
-    system = _system(body)
-    users = _ends(body, len(body["messages"]), "user")
-    return [*system, *users[: 4 - len(system)]]
-
-
-def tail(body: Body) -> list[Spot]:
-    """The end alone: mini-swe-agent."""
-    return _ends(body, 1)
-
-
-def tools_first_system(body: Body) -> list[Spot]:
-    """Tools and the agent's own instructions: Agno."""
-    return [*_tools(body), *_first_system(body)]
-
-
-def tools_before_system(body: Body) -> list[Spot]:
-    """Tools for five minutes before instructions for an hour: Agno, and refused."""
-    return [*_tools(body), *_first_system(body, "1h")]
-
-
-def every_message(body: Body) -> list[Spot]:
-    """The end of every message, however many there are: LlamaIndex."""
-    return _ends(body, len(body["messages"]))
-
-
-def system(body: Body) -> list[Spot]:
-    """System alone: DSPy by default, aider without files in the chat."""
-    return _system(body)
-
-
-def system_task(body: Body) -> list[Spot]:
-    """System and the first message, for good: CrewAI."""
-    text = [("messages", 0, 0)] if len(_blocks(body["messages"][0]["content"])) == 1 else []
-    return [*_system(body), *(Spot(path) for path in text)]
 
 
 #: What is not in Python, by the name of its row.
