@@ -31,6 +31,7 @@ from typing import Any, Final
 from cacheplan.assumptions import Assumptions
 from cacheplan.facts import BREAKPOINTS, LOOKBACK
 from cacheplan.memory import Seen
+from cacheplan.pending import Change, State, begin, take_back
 from cacheplan.places import DOCUMENTS, SYSTEM, TOOLS
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Sheet
@@ -66,7 +67,7 @@ class Adaptive:
     """
 
     def __init__(self, tree: PrefixTree, sheet: Sheet, assume: Assumptions | None = None) -> None:
-        assume = assume or Assumptions()
+        self._assume = assume = assume or Assumptions()
         self._tree = tree
         #: One is left to the service's own mark, where that takes one of the four.
         self._slots = BREAKPOINTS - assume.server_tool_slot
@@ -103,6 +104,31 @@ class Adaptive:
             end.tip = True
             end.anchor = end.anchor if before is None else before.anchor
             self._keep(sight, marks, end)
+
+    def send(self, call: Call, marks: Sequence[Breakpoint]) -> tuple[Change, ...]:
+        """Do the same for a call whose end is still to come; return what to believe of it."""
+        sight, seen = self._viewer.see(call), self._memory.seen
+        nodes = {mark.node for mark in marks}
+        if sight.alive is not None:
+            nodes.add(sight.alive.node)
+        before = {node: seen[node].entry() if node in seen else State() for node in nodes}
+        self.learn(call, marks)
+        changes = []
+        for node, earlier in before.items():
+            after = seen[node].entry() if node in seen else earlier
+            if after != earlier:
+                wrote = after.ready > call.at
+                changes.append(Change(node, earlier, after, wrote))
+        return tuple(changes)
+
+    def begun(self, changes: Sequence[Change], sent: float, at: float) -> None:
+        """The response to a call that was sent at a moment began at another."""
+        begin(changes, sent, at, self._memory.entry, self._memory.put)
+
+    def failed(self, changes: Sequence[Change]) -> None:
+        """A call had no response, or not with these marks; a failure may leave entries."""
+        if not self._assume.failed_calls_write:
+            take_back(changes, self._memory.entry, self._memory.put)
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, in the shape of JSON."""

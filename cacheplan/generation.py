@@ -5,8 +5,8 @@ on one generation until that has grown to a stated size, then begins another: wh
 learned goes over (it is bounded by itself), the prompts are forgotten. The first call of
 a conversation after that is read whole once, and expected to read nothing.
 
-This file may know the tree, the simulated cache and the two ways to
-choose marks. It knows no body as an object, no lock and no clock.
+This file may know the tree, the simulated cache and the two ways to choose marks. It
+knows no body as an object, no lock and no clock.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from typing import Any, Final, NamedTuple
 from cacheplan import facts
 from cacheplan.adaptive import Adaptive
 from cacheplan.assumptions import Assumptions
+from cacheplan.awaited import AwaitedCache
 from cacheplan.entries import Marked, Step
 from cacheplan.envelopes import Envelope
 from cacheplan.errors import RejectedError
 from cacheplan.facts import find
 from cacheplan.guesses import Guess, Scale
+from cacheplan.measures import Measures
+from cacheplan.pending import Change
 from cacheplan.places import BEFORE, Places, is_from_end
 from cacheplan.plan import Plan
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Breakpoint
-from cacheplan.simulator import SimulatedCache
 from cacheplan.turns import Reading, Turns
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
 
-__all__ = ["CALLS", "NODES", "Chosen", "Generation"]
+__all__ = ["CALLS", "NODES", "Chosen", "Generation", "Sending"]
 
 #: Prefixes after which a generation is full: about 1.5 kB each, all that hangs on them
 #: included, and a working day of a service that gets a call a second.
@@ -56,6 +58,15 @@ class Chosen(NamedTuple):
     because: str
 
 
+class Sending(NamedTuple):
+    """What is expected of a call that goes out."""
+
+    usage: Usage | None
+    #: What it is taken to do in the cache, as that is imitated, and as what learns sees it.
+    served: tuple[Change, ...]
+    believed: tuple[Change, ...]
+
+
 class Generation:
     """Reads bodies, chooses marks for them, and keeps what the cache is expected to hold."""
 
@@ -65,24 +76,20 @@ class Generation:
         self.full = False
         self._plan = plan
         self._assume = assume
-        self._scale = scale
+        #: How long prefixes are.
+        self.measures = Measures(self.tree, scale)
         self._bodies = Turns(self.tree, Guess(), assume)
         self._places = Places(self.tree)
         self._marker = plan.marker(self.tree) if plan else None
         self.policy = None if plan else Adaptive(self.tree, sheet, assume)
         # Which thinking was dropped would be looked up in the whole tree on every call.
         quiet = replace(assume, thinking_check="ignore")
-        self._cache = SimulatedCache(self.tree, self._floor_by(sheet), quiet)
+        self._cache = AwaitedCache(self.tree, self._floor_by(sheet), quiet)
         self._because: dict[tuple[str, str | None], Mapping[str, str]] = {}
         self._keys: dict[int, bytes] = {}
         #: By node: when the path to it was last told in full.
         self._told: dict[int, float] = {}
-        #: By node: how long it is, by the service's word where that fits; and the nodes
-        #: that others go on from.
-        self._exact: dict[int, int] = {}
-        self._inner: set[int] = set()
         self._calls = 0
-        self._measured = 0
 
     def _floor_by(self, sheet: Sheet) -> Callable[[Tariff], int | None]:
         """Return the function that says how long a prefix must be under a tariff."""
@@ -96,18 +103,6 @@ class Generation:
         finally:
             self._bodies.count()
             self.full = len(self.tree) > NODES or self._calls > CALLS
-
-    def measure(self, model: str) -> None:
-        """Measure what is new in the tree since the last call."""
-        tree, factor = self.tree, self._scale.factor(model)
-        tokens, parent, size = tree.tokens, tree.parent, tree.error
-        for node in range(self._measured, len(tree)):
-            above = parent[node]
-            if above >= 0:
-                tokens[node] = tokens[above] + round(factor * tree.own(node))
-                tree.doubt[node] = tree.doubt[above] + size[tree.block[node]]
-                self._inner.add(above)
-        self._measured = len(tree)
 
     def choose(self, call: Call) -> list[Chosen]:
         """Return the marks wanted for a call, each with its rule and reason."""
@@ -144,52 +139,41 @@ class Generation:
             self._because[key] = found
         return found
 
-    def send(self, call: Call, marks: Sequence[Breakpoint], *, expecting: bool) -> Usage | None:
-        """Note that a call goes out with these marks, and return what it should use.
+    def send(self, call: Call, marks: Sequence[Breakpoint], *, expecting: bool) -> Sending:
+        """Note that a call goes out with these marks, and say what it should use.
 
         Nothing where nobody wants to know.
         """
-        if self.policy is not None:
-            self.policy.learn(call, marks)
+        believed = self.policy.send(call, marks) if self.policy is not None else ()
         if not expecting:
-            return None
+            return Sending(None, (), believed)
         try:
             usage = self._cache.serve(call, marks)
         except RejectedError:
-            return None
+            return Sending(None, (), believed)
         least = min(usage.uncached, usage.write_5m, usage.write_1h, usage.read)
         if least < 0:
             # Lengths came from different answers, and do not quite agree.
-            return Usage(
+            usage = Usage(
                 max(0, usage.uncached),
                 max(0, usage.write_5m),
                 max(0, usage.write_1h),
                 max(0, usage.read),
                 usage.output,
             )
-        return usage
+        return Sending(usage, self._cache.changes, believed)
 
-    def settle(self, call: Call, usage: Usage) -> None:
-        """Learn lengths from what was billed for a whole prompt.
+    def begun(self, sending: Sending, sent: float, at: float) -> None:
+        """Note when the response to a call began, which was sent at a moment."""
+        self._cache.begun(sending.served, sent, at)
+        if self.policy is not None:
+            self.policy.begun(sending.believed, sent, at)
 
-        What is new since the last prompt whose length the service said corrects the
-        guesses; the end of this one is as long as it says, where nothing goes on from it.
-        """
-        tree, tip = self.tree, call.tip
-        billed = usage.prompt - call.closing
-        guessed, node = 0, tip
-        while tree.parent[node] >= 0 and node not in self._exact:
-            guessed += tree.own(node)
-            node = tree.parent[node]
-        known = self._exact.get(node, 0)
-        if node == tip:
-            return
-        if billed > known:
-            self._scale.learn(call.tariff.model, guessed, billed - known)
-        if tip not in self._inner and billed >= tree.tokens[tree.parent[tip]]:
-            tree.tokens[tip] = billed
-        # Where the answer does not fit, the guess stands, so that nobody walks up again.
-        self._exact[tip] = tree.tokens[tip]
+    def failed(self, sending: Sending) -> None:
+        """Note that a call had no response, or not with these marks."""
+        self._cache.failed(sending.served)
+        if self.policy is not None:
+            self.policy.failed(sending.believed)
 
     def key(self, node: int) -> bytes:
         """Return the published key of a prefix."""

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from cacheplan.errors import InputError
+from cacheplan.pending import State
 from cacheplan.reuse import AGAIN, AGES, LATE, STARTS, Counts, prior
 
 __all__ = ["LANES", "PREFIXES", "Lane", "Memory", "Seen", "Stored", "StoredPrefix", "read_stored"]
@@ -78,6 +79,10 @@ class Seen:
         self.stem = False
         #: The longest prefix of its conversation that was written for an hour.
         self.anchor = -1
+
+    def entry(self) -> State:
+        """Return what is believed of its entry."""
+        return State(self.ready, self.dead, self.lives)
 
 
 class Memory:
@@ -166,6 +171,17 @@ class Memory:
         known.last = at
         known.lane = lane
         return known
+
+    def entry(self, node: int) -> State:
+        """Return what is believed of the entry of a prefix; nothing if it is forgotten."""
+        known = self.seen.get(node)
+        return State() if known is None else known.entry()
+
+    def put(self, node: int, entry: State) -> None:
+        """Believe something else of it."""
+        known = self.seen.get(node)
+        if known is not None:
+            known.ready, known.dead, known.lives = entry
 
     def rename(self, old: int, node: int) -> Seen | None:
         """Give what is known of a prefix another node; ``None`` where it was forgotten."""

@@ -29,7 +29,6 @@ from typing import Any, Final, Literal, NamedTuple
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
-from cacheplan.billing import billed
 from cacheplan.decision import Decision, Placed
 from cacheplan.entries import Entry, Marked
 from cacheplan.envelopes import Envelope, Sent
@@ -43,11 +42,11 @@ from cacheplan.fitting import (
     too_short,
     without_tails,
 )
-from cacheplan.generation import Chosen, Generation
+from cacheplan.generation import Chosen, Generation, Sending
 from cacheplan.guesses import BYTES, Scale
-from cacheplan.labels import Tags
 from cacheplan.marked import marks_of
 from cacheplan.marks import mark, unmark
+from cacheplan.outcomes import Origin, Outcome
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Breakpoint
@@ -69,36 +68,6 @@ _TOGETHER: Final = "the service would refuse its marks and ours together"
 _WAYS: Final = ("respect", "fill", "replace")
 
 
-class Origin(NamedTuple):
-    """Who sends a call, and where to."""
-
-    #: The feature that the cost is booked on.
-    label: str | None = None
-    session: str | None = None
-    workspace: str = ""
-    platform: str = "anthropic"
-    surface: str = "messages"
-    tags: Tags = ()
-
-
-class Outcome(NamedTuple):
-    """How a call ended, as far as its driver knows."""
-
-    #: Usage as the API wrote it or as a value; or what went wrong, as an exception or in
-    #: a word.
-    result: Usage | Mapping[str, Any] | BaseException | str | None = None
-    first_token_after: float | None = None
-    duration: float | None = None
-    status: int | None = None
-    request_id: str | None = None
-    message_id: str | None = None
-    previous_message_id: str | None = None
-    diagnostics: Mapping[str, Any] = {}
-    retries: int = 0
-    #: True where the service called itself again: then usage adds up over rounds.
-    own_rounds: bool = False
-
-
 class _Slip(NamedTuple):
     """What a call is recognised by when it is over."""
 
@@ -106,6 +75,11 @@ class _Slip(NamedTuple):
     call: Call
     #: The prefixes that were marked, as the decision's marks.
     nodes: tuple[int, ...]
+    #: All marks that it was to go out with, those of the caller among them; whether it was
+    #: to carry ours; and what it is expected to leave behind.
+    going: tuple[Breakpoint, ...]
+    applied: bool
+    sending: Sending
 
 
 class Session:
@@ -164,7 +138,7 @@ class Session:
         """Take note of how a call ended; ``at`` is when. Returns what a ledger may keep."""
         if not isinstance(outcome, Outcome):
             outcome = Outcome(outcome, duration=max(0.0, at - decision.at))
-        usage, error = _result(outcome.result)
+        usage, error = outcome.ended()
         return Entry(
             at=decision.at,
             model=decision.model,
@@ -186,16 +160,21 @@ class Session:
             previous_message_id=outcome.previous_message_id,
             diagnostics=outcome.diagnostics,
             retries=outcome.retries,
-            **self._settled(decision, None if outcome.own_rounds else usage),
+            **self._settled(decision, outcome, at),
         )
 
-    def learn(self, decision: Decision, outcome: Outcome) -> None:
+    def learn(self, decision: Decision, outcome: Outcome, at: float | None = None) -> None:
         """Do the same where nobody wants to know of it."""
-        usage, _ = _result(outcome.result)
-        if usage is not None and not outcome.own_rounds and isinstance(decision.slip, _Slip):
-            generation, call, _ = decision.slip
+        if isinstance(decision.slip, _Slip):
             with self._lock:
-                generation.settle(call, usage)
+                _ended(decision, decision.slip, outcome, decision.at if at is None else at)
+
+    def begun(self, decision: Decision, at: float) -> None:
+        """Take note that the response to a call begins, which may take long to end."""
+        slip = decision.slip
+        if isinstance(slip, _Slip) and slip.applied == decision.applied:
+            with self._lock:
+                _begun(decision, slip, at)
 
     def finished(self, decision: Decision, entry: Entry) -> Decision:
         """Return the decision with what became of it, and nothing else held on to."""
@@ -203,7 +182,7 @@ class Session:
 
     def seal(self, decision: Decision) -> Decision:
         """Return a decision that may be kept for a day, as for the results of a batch."""
-        return replace(decision, slip=self._settled(decision, None))
+        return replace(decision, slip=self._settled(decision, None, decision.at))
 
     def bar(self, decision: Decision, complaint: str) -> tuple[str, ...]:
         """Give up the rules behind marks that the service refused, and name them.
@@ -272,7 +251,7 @@ class Session:
             refused=sent.refused,
             label=label,
         )
-        generation.measure(sent.tariff.model)
+        generation.measures.grow(sent.tariff.model)
         dropped: Dropped = []
         left = self._left(reading, body)
         chosen = generation.choose(call)
@@ -292,6 +271,7 @@ class Session:
         if applied:
             added = (Breakpoint(node, each.lifetime) for node, each in ours.items())
             going = tuple(sorted(added if self.replaces else (*sent.marks, *added)))
+        sending = generation.send(call, going, expecting=self.expecting)
         decision = Decision(
             at=at,
             model=sent.tariff.model,
@@ -301,8 +281,8 @@ class Session:
             found=generation.marked(call) if sent.marks else (),
             left=left or ("" if applied else _why(marks)),
             dropped=tuple(dropped),
-            predicted=generation.send(call, going, expecting=self.expecting),
-            slip=_Slip(generation, call, tuple(ours)),
+            predicted=sending.usage,
+            slip=_Slip(generation, call, tuple(ours), going, applied, sending),
         )
         return result, decision
 
@@ -376,16 +356,16 @@ class Session:
                 dropped.append((each.rule, "no mark may stand there"))
         return in_written_order(found)
 
-    def _settled(self, decision: Decision, usage: Usage | None) -> dict[str, Any]:
+    def _settled(self, decision: Decision, outcome: Outcome | None, at: float) -> dict[str, Any]:
         """Learn from an answer, and return what the entry says of the prompt."""
         if decision.slip is None:
             return {"marked": decision.found}
         if not isinstance(decision.slip, _Slip):
             return dict(decision.slip)
-        generation, call, nodes = decision.slip
+        generation, call, nodes, *_ = decision.slip
         with self._lock:
-            if usage is not None:
-                generation.settle(call, usage)
+            if outcome is not None:
+                _ended(decision, decision.slip, outcome, at)
             parent, steps = generation.steps(call.tip, decision.at)
             tip, keys = generation.key(call.tip), [generation.key(node) for node in nodes]
         marked = () if decision.applied and self.replaces else decision.found
@@ -406,6 +386,27 @@ class Session:
         }
 
 
+def _ended(decision: Decision, slip: _Slip, outcome: Outcome, at: float) -> None:
+    """Learn how a call ended: when its entries could be read, or that there are none."""
+    usage, error = outcome.ended()
+    if slip.applied != decision.applied or (usage is None and error is not None):
+        slip.generation.failed(slip.sending)
+    elif outcome.first_token_after is None:
+        _begun(decision, slip, at)
+    else:
+        _begun(decision, slip, min(at, decision.at + outcome.first_token_after))
+    if usage is not None and not outcome.own_rounds:
+        # Marks that were refused were taken out again, and the caller's went out.
+        marks = slip.going if slip.applied == decision.applied else slip.call.marks
+        slip.generation.measures.settle(slip.call, marks, usage)
+
+
+def _begun(decision: Decision, slip: _Slip, at: float) -> None:
+    """Take note of when a response began; a session's time may stand still meanwhile."""
+    sent, after = slip.call.at, max(0.0, at - decision.at)
+    slip.generation.begun(slip.sending, sent, sent + after)
+
+
 def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision:
     """Return the decision to leave a body alone that was not taken apart."""
     named = model if isinstance(model, str) else ""
@@ -415,17 +416,6 @@ def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision
 def _why(marks: tuple[Placed, ...]) -> str:
     """Say why a body that could be marked was not."""
     return "only watched" if marks else "nothing is worth a mark"
-
-
-def _result(result: Any) -> tuple[Usage | None, str | None]:
-    """Tell usage from failure."""
-    if isinstance(result, Usage):
-        return result, None
-    if isinstance(result, BaseException):
-        return None, type(result).__name__
-    if isinstance(result, str):
-        return None, result
-    return billed(result), None
 
 
 def _names(complaint: str, placed: Placed) -> bool:

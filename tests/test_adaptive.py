@@ -10,10 +10,12 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from cacheplan import memory
 from cacheplan.adaptive import Adaptive, adaptive
 from cacheplan.assumptions import Assumptions
+from cacheplan.pending import State
 from cacheplan.policies import BASELINES
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Sheet, Tariff
@@ -330,6 +332,32 @@ class TestLaws:
         for call, expected in zip(workload, marks(workload), strict=True):
             assert policy.decide(call) == policy.decide(call) == expected
             policy.learn(call, expected)
+
+    @given(seed=SEEDS, number=NUMBERS, waits=st.sampled_from([0.0, 0.25, 1.0, 45.0]))
+    def test_beginnings_told_later(self, seed: int, number: int, waits: float) -> None:
+        """Who hears of a response's beginning when it comes marks like one who knew before."""
+        workload = traffic(seed, number)
+        knowing, told = (Adaptive(workload.tree, SHEET) for _ in range(2))
+        for turn, one in enumerate(workload):
+            call = structs.replace(one, at=one.at + 45.0 * turn)
+            known = structs.replace(call, first_token_after=waits)
+            found = told.decide(call)
+            assert found == knowing.decide(known)
+            knowing.learn(known, found)
+            told.begun(told.send(call, found), call.at, call.at + waits)
+
+    @given(seed=SEEDS, number=NUMBERS)
+    def test_failures_leave_nothing(self, seed: int, number: int) -> None:
+        """Of a call that failed no entry is believed that was not believed before."""
+        workload = traffic(seed, number)
+        policy = Adaptive(workload.tree, SHEET)
+        for turn, call in enumerate(workload):
+            before = {node: known.entry() for node, known in policy._memory.seen.items()}
+            changes = policy.send(call, policy.decide(call))
+            if turn % 2:
+                policy.failed(changes)
+                for node, known in policy._memory.seen.items():
+                    assert known.entry() == before.get(node, State())
 
     @given(seed=SEEDS, number=NUMBERS, more=st.integers(1, 40), ballast=st.integers(0, 9))
     def test_what_was_learned_survives(

@@ -104,6 +104,23 @@ def prepared(way: str) -> FakeAnthropic:
     return fake
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_calls_that_end_in_milliseconds(*, waits: bool) -> None:
+    """Without a plan and by the wall's clock: the second call reads what the first wrote."""
+    fake = FakeAnthropic()
+    c = client(fake, waits=waits, middleware=[cacheplan.Middleware()])
+    for question in ("What does rule 1 say?", "And rule 2?", "And rule 3?"):
+        made = c.messages.create(**body(messages=[{"role": "user", "content": question}]))
+        if waits:
+            asyncio.run(_awaited(made))
+    assert [usage.read > 0 for usage in charged(fake)] == [False, True, True]
+
+
+async def _awaited(made: Any) -> Any:
+    """Wait for it."""
+    return await made
+
+
 @pytest.mark.parametrize("way", [*SYNC.values(), *ASYNC.values()], ids=[*SYNC, *ASYNC])
 class TestEveryWay:
     """A call gets the plan's marks and its caller the answer, whatever way it goes."""

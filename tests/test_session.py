@@ -6,6 +6,7 @@ import copy
 import json
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,10 +22,11 @@ from cacheplan.errors import InputError
 from cacheplan.generation import NODES, Generation
 from cacheplan.guesses import Guess
 from cacheplan.marking import mark_body
+from cacheplan.outcomes import Origin, Outcome
 from cacheplan.plan import Lane, Plan, Rule
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Lifetime
-from cacheplan.session import Origin, Outcome, Session
+from cacheplan.session import Session
 from cacheplan.usage import Usage
 from cacheplan.validity import validate
 from cacheplan.wire import unmark
@@ -347,6 +349,72 @@ class TestExpecting:
         _, decision = session.prepare(request(*said), 9.0)
         assert decision.predicted is not None
         assert decision.predicted.read == 5_000
+
+    def test_shared_lengths_are_learned(self) -> None:
+        """So they do for a prefix that many go on from, which one mark ends."""
+        session, expected = Session(plan_of("system")), []
+        for number in range(3):
+            asked = request(message("user", f"And rule {number}?"), system=LONG_TEXT)
+            _, decision = session.prepare(asked, 9.0 * number)
+            expected.append(decision.predicted)
+            used = Usage(uncached=12, read=5_000) if number else Usage(uncached=12, write_5m=5_000)
+            session.observe(decision, used, 9.0 * number + 2)
+        assert [usage.read for usage in expected if usage] == [0, 5_000, 5_000]
+
+    @pytest.mark.parametrize("plan", [None, plan_of("system")])
+    @pytest.mark.parametrize("heard", [True, False])
+    def test_read_as_soon_as_it_can_be(self, plan: Plan | None, *, heard: bool) -> None:
+        """What a call wrote can be read when its response has begun, however soon that is."""
+        session, decisions = Session(plan), []
+        for number in range(3):
+            asked = request(message("user", f"And rule {number}?"), system=LONG_TEXT)
+            _, decision = session.prepare(asked, 0.02 * number)
+            decisions.append(decision)
+            outcome = Outcome(Usage(uncached=9, write_5m=3_400), first_token_after=0.01)
+            if heard:
+                session.observe(decision, outcome, 0.02 * number + 0.01)
+            else:
+                session.learn(decision, outcome, 0.02 * number + 0.01)
+        assert all(decision.applied for decision in decisions)
+        assert [each.predicted.read for each in decisions[1:] if each.predicted] == [3_400, 3_400]
+
+    def test_a_long_stream_can_be_read_while_it_runs(self) -> None:
+        """The beginning of a response is enough."""
+        session = Session(plan_of("system"))
+        _, first = session.prepare(body(), 0.0)
+        session.begun(first, 0.5)
+        _, second = session.prepare(body(), 0.6)
+        assert second.predicted is not None
+        assert second.predicted.read > 0
+
+    @pytest.mark.parametrize("plan", [None, plan_of("system")])
+    def test_failed(self, plan: Plan | None) -> None:
+        """A call that failed wrote nothing; sent again it did after all."""
+        session = Session(plan)
+        _, first = session.prepare(body(), 0.0)
+        session.observe(first, "overloaded_error", 5.0)
+        _, second = session.prepare(body(), 6.0)
+        assert second.applied
+        assert second.predicted is not None
+        assert second.predicted.read == 0
+        session.observe(second, TimeoutError("late"), 8.0)
+        again = replace(second, at=9.0)
+        session.observe(again, second.predicted, 9.5)
+        _, third = session.prepare(body(), 10.0)
+        assert third.predicted is not None
+        assert third.predicted.read == second.predicted.written
+
+    @pytest.mark.parametrize("plan", [None, plan_of("system")])
+    def test_marks_that_were_refused(self, plan: Plan | None) -> None:
+        """Marks that were taken out again wrote nothing, though the call went well."""
+        session = Session(plan)
+        _, first = session.prepare(body(), 0.0)
+        refused = replace(first, applied=False, left="the service refused its marks")
+        session.observe(refused, Usage(uncached=7_000), 5.0)
+        _, second = session.prepare(body(), 6.0)
+        assert second.applied
+        assert second.predicted is not None
+        assert second.predicted.read == 0
 
     @given(moments=st.lists(st.floats(-1e9, 1e9), max_size=12))
     @example(moments=[1e9, 0.0, 1e9])

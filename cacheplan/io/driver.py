@@ -196,7 +196,7 @@ class Driver:
         """Let the session, the ledger and the user know how a call ended."""
         try:
             if not self.heard:
-                self.session.learn(decision, outcome)
+                self.session.learn(decision, outcome, self.clock())
                 return
             entry = self.session.observe(decision, outcome, self.clock())
         except Exception as error:  # noqa: BLE001 -- fail open
@@ -333,6 +333,9 @@ class Flight:
     def _begin(self) -> None:
         """The first byte is here."""
         self._first = time.monotonic() - self._begun
+        if not self.batch:
+            for each in self.calls:
+                self._driver.session.begun(each.decision, self._driver.clock())
 
     def _take(self, text: bytes, *, event: bool) -> None:
         """Look at a whole answer, an event, or a line of results."""
