@@ -177,7 +177,7 @@ def choice(workload: Workload, marker: Marker, sheet: Sheet, left: float) -> Cho
     plain = Bill(sheet)
     for served in replay(workload, lambda _: (), sheet):
         plain.add(served.usage, served.call.tariff, served.call.at)
-    verdict, because = _verdict(batched, len(workload), left)
+    verdict, because = _verdict(parts, batched, left)
     return Choice(
         verdict=verdict,
         because=because,
@@ -318,13 +318,17 @@ def _split(parts: Sequence[Part], *, priced: bool) -> Band:
     return Band(Decimal(str(low)), Decimal(str(high)))
 
 
-def _verdict(batched: int, calls: int, left: float) -> tuple[Verdict, str]:
+def _verdict(parts: Sequence[Part], batched: int, left: float) -> tuple[Verdict, str]:
     """Say which way to take, and why."""
+    calls = sum(part.calls for part in parts)
     if left < TAKES:
         why = f"{_span(left)} are left, and no batch can be counted on within {_span(TAKES)}"
         return "now", why
+    if all(part.because for part in parts):
+        return "now", "no batch takes any of these calls"
     if not batched:
-        return "now", "a batch costs more, or takes none of these calls"
+        ends = "midway between both ends of what is documented, " if _open(parts) else ""
+        return "now", f"{ends}a batch costs more"
     late = ""
     if left < DAY:
         late = (
@@ -334,6 +338,11 @@ def _verdict(batched: int, calls: int, left: float) -> tuple[Verdict, str]:
     if batched == calls:
         return "batch", f"it costs less for every call{late}"
     return "split", f"{count(batched)} of {count(calls)} calls cost less in a batch{late}"
+
+
+def _open(parts: Sequence[Part]) -> bool:
+    """Tell whether it hangs on the share of cache hits for any of these calls."""
+    return any(part.open for part in parts)
 
 
 def _notes(parts: Sequence[Part], waiting: Sequence[Part], left: float) -> Iterator[str]:
