@@ -22,6 +22,7 @@ from cacheplan.tables import aligned, count
 if TYPE_CHECKING:
     from cacheplan.books import Books
     from cacheplan.costs import Costs
+    from cacheplan.discrepancies import Reconciliation
     from cacheplan.explanation import Explanation
     from cacheplan.finding import Finding
 
@@ -41,7 +42,7 @@ def _json(found: Any) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=str))
 
 
-def books(found: Books | Costs, form: str) -> None:
+def books(found: Books | Costs | Reconciliation, form: str) -> None:
     """Print what a ledger adds up to."""
     if form == "json":
         _json(found.to_json())

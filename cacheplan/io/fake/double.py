@@ -232,6 +232,16 @@ class FakeAnthropic:
         with self._lock:
             self._service.batches.finish(self.now)
 
+    def report(self, kind: str, row: Mapping[str, Any], at: float | None = None) -> None:
+        """Have the Admin API's reports of ``usage`` or ``cost`` say this row as well.
+
+        The row is flat, with whatever columns; ``at`` is a moment of its day, now if not said.
+        """
+        if kind not in ("usage", "cost"):
+            raise ValueError(f'"{kind}" is not usage or cost')
+        with self._lock:
+            self._service.accounts.add(kind, self.now if at is None else at, row)
+
     # What it received.
 
     @property

@@ -53,6 +53,8 @@ class Asked(NamedTuple):
     content: bytes
     #: Scheme and host as the caller wrote them, for addresses in answers.
     origin: str = ""
+    #: The query with every name that comes more than once.
+    pairs: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(
@@ -60,13 +62,15 @@ class Asked(NamedTuple):
     ) -> Asked:
         """Take a request apart."""
         parts = urlsplit(url)
+        pairs = parse_qsl(parts.query)
         return cls(
             method=method.upper(),
             path=parts.path,
-            query=dict(parse_qsl(parts.query)),
+            query=dict(pairs),
             headers={name.lower(): value for name, value in headers.items()},
             content=content,
             origin=origin or f"{parts.scheme}://{parts.netloc}",
+            pairs=pairs,
         )
 
     def shown(self) -> dict[str, str]:

@@ -80,7 +80,8 @@ class Messages:
     ) -> None:
         self.script = Script()
         self._counter = counter
-        self._sheet = sheet
+        #: What calls are priced by, where that is asked for.
+        self.sheet = sheet
         self._assume = assume
         self._strict = strict
         self._keep = keep
@@ -129,7 +130,7 @@ class Messages:
         """Read a body whole, or say what is wrong with it."""
         where = envelope.platform
         refusal = shaped(body, counting=counting, strict=self._strict) or supported(
-            body, where, self._sheet, self._assume, envelope.at or 0.0
+            body, where, self.sheet, self._assume, envelope.at or 0.0
         )
         if refusal is None:
             body = self._whole(body)
@@ -252,7 +253,7 @@ class Messages:
             return "unavailable"
         try:
             return explain(
-                earlier, later, counter=self._counter(), sheet=self._sheet, assume=self._assume
+                earlier, later, counter=self._counter(), sheet=self.sheet, assume=self._assume
             ).reason
         except (UnknownFactError, UnsupportedError):
             return "unavailable"
@@ -271,7 +272,7 @@ class Messages:
 
     def _renew(self) -> None:
         """Start over with the newest calls alone, for a tree only ever grows."""
-        self._prompts = Prompts(self._counter(), self._sheet, self._assume)
+        self._prompts = Prompts(self._counter(), self.sheet, self._assume)
         for raw, envelope, first_token_after in self._heard:
             sent = self._prompts.read(raw, envelope)
             self._prompts.serve(sent, envelope.at or 0.0, first_token_after)

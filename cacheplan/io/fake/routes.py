@@ -27,6 +27,10 @@ Operation = Literal[
     "batch-delete",
     "model-list",
     "model-retrieve",
+    "usage-old",
+    "cost-old",
+    "usage-new",
+    "cost-new",
 ]
 
 
@@ -57,6 +61,10 @@ _PATHS: Final[tuple[tuple[str, str, Operation], ...]] = (
     ("DELETE", r"messages/batches/(?P<name>[^/]+)", "batch-delete"),
     ("GET", r"models", "model-list"),
     ("GET", r"models/(?P<name>[^/]+)", "model-retrieve"),
+    ("GET", r"organizations/usage_report/messages", "usage-old"),
+    ("GET", r"organizations/cost_report", "cost-old"),
+    ("GET", r"organizations/analytics/usage", "usage-new"),
+    ("GET", r"organizations/analytics/cost", "cost-new"),
 )
 _OWN: Final = tuple(
     (method, re.compile(f"(?P<before>.*)/v1/{path}"), operation)

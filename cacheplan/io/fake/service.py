@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from cacheplan import facts
 from cacheplan.envelopes import Envelope
 from cacheplan.errors import InputError
+from cacheplan.io.fake.accounts import Account, Accounts
 from cacheplan.io.fake.asking import LARGEST as LARGEST_BODY
 from cacheplan.io.fake.asking import identified, said
 from cacheplan.io.fake.batches import LARGEST, Batches
@@ -73,6 +74,7 @@ class Service:
         self.messages = messages
         self.batches = Batches(messages, self._note, batch_seconds)
         self.limits = Limits()
+        self.accounts = Accounts(messages.sheet)
         self.troubles = Troubles()
         self.first_token_after = first_token_after
         self.received: deque[Received] = deque(maxlen=keep)
@@ -90,6 +92,10 @@ class Service:
             "batch-cancel": self._on_batch(self.batches.cancel),
             "batch-delete": self._on_batch(self.batches.delete),
             "batch-results": self._results,
+            "usage-old": self._account("usage-old"),
+            "cost-old": self._account("cost-old"),
+            "usage-new": self._account("usage-new"),
+            "cost-new": self._account("cost-new"),
         }
 
     def answer(self, asked: Asked, at: float) -> tuple[Answer, float]:
@@ -218,6 +224,16 @@ class Service:
 
         def done(task: _Task) -> _Outcome | Refusal:
             found = act(task.route.name, task.envelope)
+            return found if isinstance(found, Refusal) else _Outcome(found)
+
+        return done
+
+    def _account(self, account: Account) -> Callable[[_Task], _Outcome | Refusal]:
+        """Have one of the Admin API's reports answer."""
+
+        def done(task: _Task) -> _Outcome | Refusal:
+            at = task.envelope.at or 0.0
+            found = self.accounts.answer(account, task.asked, self.received, at)
             return found if isinstance(found, Refusal) else _Outcome(found)
 
         return done
