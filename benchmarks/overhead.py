@@ -52,7 +52,9 @@ _PLAN: Final = Plan(
         ),
     )
 )
-_USAGE: Final = {"input_tokens": 20, "output_tokens": 5}
+_USAGE: Final = {"input_tokens": 20, "output_tokens": 5, "cache_read_input_tokens": -1}
+#: Bytes of a body for each token that is answered.
+_A_TOKEN: Final = 4
 _ANSWER: Final = {
     "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-5",
     "content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn",
@@ -116,12 +118,14 @@ class _Answering:
     def __init__(self) -> None:
         name = anthropic.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]
         self.library = importlib.import_module(name)
-        self._content = json.dumps(_ANSWER).encode()
+        self._before, self._after = json.dumps(_ANSWER).encode().split(b"-1")
 
     def handle_request(self, request: Any) -> Any:
-        """Answer."""
+        """Answer, as if all but the last 20 tokens had been read."""
         headers = {"content-type": "application/json"}
-        return self.library.Response(200, headers=headers, content=self._content, request=request)
+        read = b"%d" % max(0, len(request.content) // _A_TOKEN - _USAGE["input_tokens"])
+        content = self._before + read + self._after
+        return self.library.Response(200, headers=headers, content=content, request=request)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cacheplan.guesses import Scale
+from cacheplan.guesses import LEAST, PLAUSIBLE, Scale
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prompt import Breakpoint
 from cacheplan.usage import Usage
@@ -68,13 +68,16 @@ class Measures:
             fresh.append(above)
             above = tree.parent[above]
         known = exact.get(above, 0)
-        if node in exact or length < known:
-            # Two words that do not fit: the newer one is taken once, and no third is asked.
+        new, guessed = length - known, sum(map(tree.own, fresh))
+        fits = guessed / PLAUSIBLE - LEAST <= new <= guessed * PLAUSIBLE + LEAST and new >= 0
+        if node in exact or not fits:
+            # Two words that do not agree: the newer one is taken once, and no third is
+            # asked; what is out of all proportion is of another prompt.
             self._odd.add(node)
-        if length < known:
+        if not fits:
             return
         if node not in exact:
-            self._scale.learn(model, sum(map(tree.own, fresh)), length - known)
+            self._scale.learn(model, guessed, new)
         exact[node] = length
         if tree.tokens[node] != length:
             self._stretch(fresh[::-1], known, length)

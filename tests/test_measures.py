@@ -52,7 +52,8 @@ def desks(draw: st.DrawFn) -> tuple[Desk, list[int]]:
     nodes = [desk.root]
     for _ in range(draw(st.integers(1, 14))):
         above = draw(st.sampled_from(nodes))
-        nodes.append(desk.add(above, draw(st.integers(0, 900)), draw(st.integers(1, 900))))
+        guess = draw(st.integers(0, 900))
+        nodes.append(desk.add(above, guess, draw(st.integers(1 + guess // 2, 1 + 2 * guess))))
     return desk, nodes
 
 
@@ -91,6 +92,14 @@ def test_a_prefix_that_others_go_on_from() -> None:
     first, second = desk.add(system, 10, 12), desk.add(system, 20, 25)
     desk.bill(first, system)
     assert [desk.tree.tokens[node] for node in (system, first, second)] == [5_000, 5_012, 5_020]
+
+
+def test_out_of_all_proportion() -> None:
+    """An answer that can be none to this prompt is not taken for its length."""
+    desk = Desk()
+    system = desk.add(desk.root, 4_000, 40)
+    desk.bill(system, system)
+    assert desk.tree.tokens[system] == 4_000
 
 
 def test_what_is_new_corrects_the_guesses() -> None:
