@@ -71,8 +71,9 @@ class _Search:
         self._own: dict[int, Lifetime | None] = {}
         #: What the group costs under the rules as they are.
         self._best = float("inf")
-        #: By rules that were tried: what the group costs under them at least.
-        self._tried: dict[Hashable, float] = {}
+        #: By rules that were tried: what the group costs under them, infinite where it is
+        #: more than it might be; and that most.
+        self._tried: dict[Hashable, tuple[float, float]] = {}
 
     def settled(self) -> Settled:
         """Search, and say what was found."""
@@ -174,11 +175,11 @@ class _Search:
         """Return what the group costs under some rules, or more where that is too much."""
         lifetimes = tuple(tuple(places.values()) for places in rules.values())
         tried = (lifetimes, *self._own.items())
-        if self._tried.get(tried, 0.0) >= most:
-            return float("inf")
-        cost = self._trials.cost(rules, self._own, self._group, most)
-        self._tried[tried] = min(cost, most)
-        return cost
+        cost, until = self._tried.get(tried, (float("inf"), -1.0))
+        if cost == float("inf") and until < most:
+            cost = self._trials.cost(rules, self._own, self._group, most)
+            self._tried[tried] = cost, most
+        return cost if cost <= most else float("inf")
 
 
 #: The rules of the field: what is marked at fixed places, and at the tail.
