@@ -137,8 +137,11 @@ class _Estimate:
 
     def _source(self) -> str:
         """Say where lengths come from, where all were counted."""
-        source = self._workload.tokens_from
-        return "as recorded" if source == "usage" else self._counter.name
+        source, guesses = self._workload.tokens_from, self._counter.name == "estimate"
+        if source == "usage":
+            return "as recorded"
+        # Where somebody estimates and yet nothing is estimated, all lengths were stated.
+        return "as stated" if guesses and source == "counted" else self._counter.name
 
     # --- the sample ----------------------------------------------------------------------
 

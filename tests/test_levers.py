@@ -18,9 +18,10 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.choosing import choose
 from cacheplan.errors import InputError
 from cacheplan.io.cli import main
-from cacheplan.levers import LEVERS, Assumed, Lever, Levers, pull
+from cacheplan.levers import LEVERS, Assumed, Lever, Levers
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
+from cacheplan.pulling import pull
 from cacheplan.tables import dollars
 
 SHEET = Sheet.default()
@@ -218,7 +219,8 @@ class TestWords:
         found = pull(workload(day(3, model="a-new-one")), SHEET)
         assert found.now is found.saved is found.added_up is None
         assert found.unpriced == ("a-new-one",)
-        assert "unknown" in str(found)
+        assert "Nobody states the price of a-new-one: no money can be said." in str(found)
+        assert len(found.levers) == len(LEVERS)
 
     @pytest.mark.parametrize(
         ("given", "words"),

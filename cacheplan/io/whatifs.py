@@ -52,7 +52,7 @@ def show(found: _Told, form: str) -> None:
 
 def pulled(desk: Desk, assumed: Assumed) -> Levers:
     """Try every lever on the calls."""
-    from cacheplan.levers import pull
+    from cacheplan.pulling import pull
 
     workload = desk.workload()
     with watching(quiet=desk.quiet) as say:
