@@ -326,6 +326,12 @@ class Adaptive:
                     long_kept = max(long_kept, tokens[node])
         paid = write * (kept - long_kept) + write_long * (long_kept - start) + read * start
         soon, late, costs = sight.soon, sight.late, sight.lane.costs
+        if sight.pending >= 0:
+            # What is just being written nobody can read, wherever marks are.
+            there = 0 if sight.alive is None else tokens[sight.alive.node]
+            coming = tokens[sight.pending]
+            soon = there if there < soon <= coming else soon
+            late = there if there < late <= coming else late
         costs[0] = FADING * costs[0] + total - kept + paid
         costs[1] = FADING * costs[1] + total
         costs[2] = FADING * costs[2] + write * (total - soon) + read * soon

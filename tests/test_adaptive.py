@@ -528,6 +528,20 @@ class TestRules:
         assert diary.send(0.5, diary.desk.add(head, 100)) == []
         assert diary.send(2, diary.desk.add(head, 100)) == [(5000, "5m")]
 
+    def test_bursts_that_cannot_read_themselves_are_no_failure(self) -> None:
+        """However many calls wait for one entry, the next burst writes one, too."""
+        diary = Diary()
+        head = diary.desk.head(0, 2000)
+        for burst in range(30):
+            text = diary.desk.add(head, 5000)
+            sent = [
+                diary.send(700.0 * burst + 0.05 * number, diary.desk.add(text, 40))
+                for number in range(10)
+            ]
+        # All but the first leave the text alone; the start is alive, or left alone as well.
+        assert sent[0][-1][0] >= 7000
+        assert all(tokens <= 2000 for marks in sent[1:] for tokens, _ in marks)
+
     def test_forecasts_that_failed_are_not_listened_to(self) -> None:
         """A lane that has cost more than 13/8 of the best simple rule follows REACT."""
         diary = Diary()
