@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,9 +30,13 @@ from benchmarks.rivals.environments import PACKAGES, Asked, Package, Unavailable
 from benchmarks.rivals.rules import RULES, marked
 from benchmarks.tabling import publish
 from benchmarks.texts import SCENARIOS, Line, lines
+from cacheplan.assumptions import Assumptions
 from cacheplan.contest import contest, part
+from cacheplan.decision import Decision
+from cacheplan.envelopes import Envelope
 from cacheplan.facts import Model
 from cacheplan.io.counting import default_counter
+from cacheplan.io.fake.messages import Messages, Said
 from cacheplan.policies import as_marked
 from cacheplan.prices import Sheet
 from cacheplan.projection import Bill, replay
@@ -173,7 +178,9 @@ def _ours(case: Case, counter: TokenCounter, sheet: Sheet, into: dict[str, Score
         one = found[name]
         into[shown] = Score(_number(one.input_cost), one.rejected, found.prompt_tokens)
     if case.lines:
-        into["Middleware()"] = score(case, _through_middleware(case), counter, sheet)
+        into["Middleware()"] = score(
+            case, _through_middleware(case, counter, sheet), counter, sheet
+        )
     return {
         "workload": case.name,
         "calls": found.calls,
@@ -186,22 +193,30 @@ def _ours(case: Case, counter: TokenCounter, sheet: Sheet, into: dict[str, Score
     }
 
 
-def _through_middleware(case: Case) -> Iterator[Body]:
+def _through_middleware(case: Case, counter: TokenCounter, sheet: Sheet) -> Iterator[Body]:
     """Yield the bodies as ``Middleware()`` sends them, all from the first call on.
 
-    It is a driver around a session; of what is billed the session learns lengths alone.
-    For it a night lies between the halves: what is scored starts from cold, and it would
-    not write again what it knows to be alive.
+    It is a driver around a session, which hears when a response begins and what is billed,
+    here by the imitated service. For it a night lies between the halves: what is scored
+    starts from cold, and it would not write again what it knows to be alive.
     """
-    session, workload = Session(), case.workload
-    scored = part(workload, 0.5).scored.calls[0].at
-    for line, call in zip(case.lines, workload, strict=True):
-        at = line["at"] + (_NIGHT if call.at >= scored else 0.0)
-        origin = Origin(
-            platform=line.get("platform", "anthropic"), surface=line.get("surface", "messages")
+    session, service = Session(), Messages(lambda: counter, sheet, Assumptions(), strict=False)
+    scored = part(case.workload, 0.5).scored.calls[0].at
+    answers: list[tuple[float, int, Decision, Outcome]] = []
+    for number, line in enumerate(case.lines):
+        at = line["at"] + (_NIGHT if line["at"] >= scored else 0.0)
+        while answers and answers[0][0] <= at:
+            begun, _, earlier, outcome = heappop(answers)
+            session.learn(earlier, outcome, begun)
+        where = line.get("platform", "anthropic"), line.get("surface", "messages")
+        body, decision = session.prepare(
+            line["request"], at, Origin(platform=where[0], surface=where[1])
         )
-        body, decision = session.prepare(line["request"], at, origin)
-        session.learn(decision, Outcome(Usage(uncached=workload.prompt_tokens(call))))
+        after = line.get("first_token_after", 1.0)
+        said = service.create(body, Envelope(*where, "", at), after)
+        result = said.usage if isinstance(said, Said) else "refused"
+        outcome = Outcome(result, first_token_after=after)
+        heappush(answers, (at + after, number, decision, outcome))
         yield body
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.costs_page import worst
 from benchmarks.tabling import RESULTS
 
-__all__ = ["figures", "main"]
+__all__ = ["SECTIONS", "cost_figures", "figures", "main"]
 
 README: Final = Path(__file__).parents[1] / "README.md"
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 #: Workloads shown, by their name in the results, in words.
 SHOWN: Final = {
@@ -28,13 +28,32 @@ SHOWN: Final = {
 }
 
 
+#: Rows of the cost benchmark shown besides ours, by their name in the results, in words.
+FIELD: Final = {
+    "pydantic-ai, cache=True": "pydantic-ai, `cache=True`",
+    "langchain-anthropic": "LangChain's caching middleware",
+    "litellm, automatic": "LiteLLM, automatic",
+    "Strands, CacheConfig()": "Strands, `CacheConfig()`",
+    "OpenHands": "OpenHands",
+    "Claude Code": "Claude Code's rule",
+    "VS Code": "VS Code's rule",
+    "goose": "goose's rule",
+    "automatic": "the service's automatic caching",
+    "no caching": "no caching",
+}
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Write the figures into the README."""
+    """Write the figures into the README, each table where it has its place."""
     del arguments
     text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    README.write_text(f"{before}{_BEGIN}\n{figures()}\n{_END}{after}", encoding="utf-8")
+    for name, render in SECTIONS.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, found, rest = text.partition(begin)
+        if found:
+            _, _, after = rest.partition(end)
+            text = f"{before}{begin}\n{render()}\n{end}{after}"
+    README.write_text(text, encoding="utf-8")
     return 0
 
 
@@ -69,3 +88,39 @@ def _line(words: str, row: dict[str, Any]) -> str:
         f"{ratios['adaptive']:.2f}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def cost_figures() -> str:
+    """Return the table of the cost benchmark: ours beside what people already use."""
+    found = json.loads((RESULTS / "cost.json").read_text(encoding="utf-8"))
+    rows = [row for row in found["workloads"] if row["text"]]
+    told = found["headline"]
+    best = told["best_rival"]
+    shown = {
+        **{name: f"**`{name}`**" for name in found["ours"]},
+        **({} if best in FIELD else {best: f"{best}, the best at worst"}),
+        **FIELD,
+    }
+    lines = [
+        "| who places the marks | worst workload | of the bound there | of no caching, overall |",
+        "|---|---|---|---|",
+    ]
+    plain = sum(row["uncached_usd"] for row in rows)
+    for name, words in shown.items():
+        least = worst(rows, name)
+        if least is None or any(name not in row["scores"] for row in rows):
+            continue
+        over, workload = least
+        dollars = sum(row["scores"][name]["dollars"] for row in rows)
+        lines.append(f"| {words} | {workload} | {over:.2f} | {dollars / plain:.2f} |")
+    made = found["made"]
+    stamp = (
+        f"{len(rows)} workloads, measured on {made['date']} (Python {made['python']}) by"
+        " `python -m benchmarks cost`, which asks the real packages where there are any and"
+        " keeps the whole table in [benchmarks/results](benchmarks/results/cost.md)."
+    )
+    return "\n".join([*lines, "", stamp])
+
+
+#: By the name of its two comments: who writes what stands between them.
+SECTIONS: Final[dict[str, Callable[[], str]]] = {"figures": figures, "cost": cost_figures}
