@@ -29,6 +29,8 @@ from cacheplan.workload import Workload
 __all__ = ["Findings", "lint"]
 
 _DAY = 86_400.0
+#: What a fix must save of the bill, all others being applied, to be needed by them.
+WORTH = Decimal("0.01")
 #: Why what is safe elsewhere is not (Opus 5.5 notes, 2026-09-24).
 _BOUND = "thinking behind it is bound to the prefix it was made after, and would be refused"
 
@@ -87,11 +89,19 @@ def lint(
     told = terms.worthy(priced)
     fixes = [one.fix for one in told if one.fix is not None and not one.waived]
     edits = [fix.edit for fix in fixes if fix.edit is not None]
+    mended = _mended(subject, edits, planned)
+    grave = {_name(one) for one in found if one.severity == "warning"}
+    told = [
+        replace(one, severity="warning")
+        if _name(one) in grave and _needed(subject, one, edits, planned, mended)
+        else one
+        for one in told
+    ]
     return Findings(
         findings=tuple(sorted(told, key=_weight)),
         paid=paid,
         planned=planned,
-        mended=_mended(subject, edits, planned),
+        mended=mended,
         plan=plan,
         edits=tuple(edits),
         notes=tuple(terms.notes(found, told, len(priced) - len(told), subject.lanes)),
@@ -132,6 +142,35 @@ def _mended(subject: Subject, edits: Sequence[Edit], planned: Projection) -> Pro
     if not edits:
         return planned
     return _planned(subject, edited(subject.workload, edits))
+
+
+def _name(finding: Finding) -> tuple[object, ...]:
+    """Return what tells a finding from others, whatever is worked out about it later."""
+    return finding.code, finding.lane, finding.place, finding.about, finding.message
+
+
+def _needed(
+    subject: Subject,
+    finding: Finding,
+    edits: Sequence[Edit],
+    planned: Projection,
+    mended: Projection,
+) -> bool:
+    """Tell whether what saves nothing alone is worth something once all others are mended.
+
+    Of two faults each may hide what the other costs: a text that is not cut behind a
+    document that changes.
+    """
+    edit = finding.fix.edit if finding.fix is not None else None
+    if edit is None or finding.waived or finding.saving is None or finding.saving > 0:
+        return False
+    before, after = planned.input_cost, mended.input_cost
+    if before is None or after is None or before - after <= WORTH * before:
+        return False
+    without = _mended(subject, [one for one in edits if one is not edit], planned)
+    if without.input_cost is None or without.rejected != mended.rejected:
+        return False
+    return without.input_cost - after > WORTH * before
 
 
 def _planned(subject: Subject, workload: Workload) -> Projection:

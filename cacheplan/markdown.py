@@ -63,7 +63,7 @@ def _parts(found: Review, *, show: bool) -> Iterator[str]:
     yield "\n## What to do first\n"
     steps = found.steps()
     if not steps:
-        yield "Nothing: no other marks cost less, and nothing was found."
+        yield "Nothing: no other marks cost less, and no finding saves anything."
     for number, step in enumerate(steps[:FIRST], 1):
         worth = f"**{escaped(step.worth)}**: " if step.worth else ""
         yield f"{number}. {worth}{escaped(step.what)}."

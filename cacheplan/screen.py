@@ -56,7 +56,9 @@ class Screen:
         head, *bills = aligned(("for prompts", "", "", ""), rows, source=True).splitlines()
         lines = [self._wrapped(size), "", self.pen(head, "head"), *bills, ""]
         if not steps:
-            lines.append("There is nothing to do: no other marks cost less, and nothing was found.")
+            lines.append(
+                "There is nothing to do: no other marks cost less, and no finding saves anything."
+            )
             return "\n".join(lines)
         lines.append(self.pen("What to do first:", "head"))
         room = HEIGHT - len(lines) - (len(steps) > FIRST)

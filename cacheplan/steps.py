@@ -59,7 +59,11 @@ def steps(found: Findings, daily: Daily) -> list[Step]:
     marking = list(_marking(found, daily, [one for one in rest if _about_marks(one)]))
     if marking:
         rest = [one for one in rest if not _about_marks(one)]
-    return [*map(_step, first), *marking, *map(_step, rest)]
+    mending = [*map(_step, rest)]
+    for step in _together(found, mine, daily):
+        less = (at for at, one in enumerate(mending) if (one.saving or 0) < (step.saving or 0))
+        mending.insert(next(less, len(mending)), step)
+    return [*map(_step, first), *marking, *mending]
 
 
 def _marking(found: Findings, daily: Daily, mended: Sequence[Finding]) -> Iterator[Step]:
@@ -75,6 +79,27 @@ def _marking(found: Findings, daily: Daily, mended: Sequence[Finding]) -> Iterat
     how = "cacheplan plan WORKLOAD -o plan.json; marks change nothing the model reads"
     how = f"{how} (mends {codes})" if codes else how
     yield Step("mark as planned", how, saving, daily(saving))
+
+
+def _together(found: Findings, mine: Sequence[Finding], daily: Daily) -> Iterator[Step]:
+    """Say what is to be mended together, since each of these hides what another costs."""
+    hidden = [one for one in mine if _hides(one)]
+    planned, mended = found.planned.input_cost, found.mended.input_cost
+    if not hidden or planned is None or mended is None:
+        return
+    alone = [one.saving or Decimal() for one in mine if _pays(one) and not _about_marks(one)]
+    saving = planned - mended - sum(alone, Decimal())
+    if saving <= 0:
+        return
+    names = ", ".join(f"{one.code} {one.rule} at {one.place}" for one in hidden)
+    what = f"mend what saves nothing alone, together with the rest: {names}"
+    how = "cacheplan fix WORKLOAD -o fixed.jsonl --unsafe writes the calls so"
+    yield Step(what, how, saving, daily(saving))
+
+
+def _hides(finding: Finding) -> bool:
+    """Tell whether a finding is needed by others, see ``linter``, and pays only with them."""
+    return finding.severity == "warning" and finding.saving is not None and finding.saving <= 0
 
 
 def _pays(finding: Finding) -> bool:

@@ -55,7 +55,10 @@ def facts_of(finding: Finding, found: Findings) -> str:
     if finding.saving is not None:
         daily = a_day(finding.saving_per_day, ", ")
         bill = _bill(finding, found)
-        said.append(f"saves {dollars(finding.saving)}{daily}{bill}")
+        worth = f"saves {dollars(finding.saving)}{daily}"
+        if finding.saving < 0:
+            worth = f"costs {dollars(-finding.saving)} more if mended alone"
+        said.append(f"{worth}{bill}")
     said.append(f"confidence {finding.confidence}")
     if finding.waived:
         said.append(f"waived: {finding.waived}")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reviews import dated, reviewed
+from small import request
 
 from cacheplan.edits import Edit
 from cacheplan.finding import Finding, Fix, Severity
@@ -69,7 +70,48 @@ def test_what_pays(rows: list[tuple[Severity, float | None]]) -> None:
         if (saving is None and severity == "warning") or (saving is not None and saving > 0)
     ]
     said = [step.what.partition(" ")[0] for step in told(bare, findings)]
-    assert [each for each in said if each != "mark"] == expected
+    assert [each for each in said if each not in {"mark", "mend"}] == expected
+
+
+def test_what_hides_what_another_costs_is_one_thing_to_do(found: Findings) -> None:
+    """Warnings that save nothing alone are mended together, for what the others leave."""
+    bills = replace(
+        found,
+        paid=replace(found.planned, input_cost=Decimal(5)),
+        planned=replace(found.planned, input_cost=Decimal(5)),
+        mended=replace(found.planned, input_cost=Decimal(1)),
+    )
+    hiding = [finding("A", "warning", 0), finding("B", "warning", -1)]
+    (step,) = told(bills, hiding)
+    assert step.saving == 4
+    assert "A r at None, B r at None" in step.what
+    assert [one.saving for one in told(bills, [*hiding, finding("C", "warning", 1)])] == [3, 1]
+    assert [one.saving for one in told(bills, [*hiding, finding("C", "warning", 4)])] == [4]
+    assert told(bills, [finding("A", "note", 0), finding("B", "note", -1)]) == []
+
+
+def test_a_question_behind_long_rules_behind_a_document() -> None:
+    """Cutting the text or moving it saves nothing without the other; both are warnings."""
+    rules = "Answer from the document alone and be kind. " * 200
+    asked = []
+    for at in range(40):
+        source = {"type": "text", "media_type": "text/plain", "data": f"{at * 7919} " * 400}
+        question = {"type": "text", "text": f"{rules}Question {at}: why {at * 31}?"}
+        said = {"role": "user", "content": [{"type": "document", "source": source}, question]}
+        asked.append({"at": 30 * at, "request": request(said, system="Answer.")})
+    found = reviewed(asked)
+    assert {one.code: one.severity for one in found.findings} == {
+        "CP002": "warning",
+        "CP009": "warning",
+    }
+    assert all(one.saving == 0 for one in found.findings)
+    (step,) = found.steps()
+    planned, mended = found.found.planned.input_cost, found.found.mended.input_cost
+    assert planned is not None
+    assert mended is not None
+    assert step.saving == planned - mended > planned / 2
+    assert "CP002 volatile-before-stable" in found.text()
+    assert "There is nothing to do" not in found.text()
 
 
 @cache
