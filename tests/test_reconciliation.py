@@ -97,7 +97,7 @@ def month(rng: random.Random, calls: int) -> list[Made]:
         geo = "us" if model == "claude-opus-5-5" and rng.random() < 0.2 else ""
         where = (rng.choice(["default", "wrkspc_a", "wrkspc_b"]), rng.choice(["messages", "batch"]))
         found.append(Made(at, model, *where, geo, used))
-    return sorted(found)
+    return sorted(found, key=lambda one: one.at)
 
 
 def exported(made: Sequence[Made], account: Account, sheet: Sheet = SHEET) -> list[Any]:
