@@ -532,6 +532,7 @@ class TestRules:
         """However many calls wait for one entry, the next burst writes one, too."""
         diary = Diary()
         head = diary.desk.head(0, 2000)
+        sent: list[list[tuple[int, str]]] = []
         for burst in range(30):
             text = diary.desk.add(head, 5000)
             sent = [
