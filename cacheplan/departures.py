@@ -210,6 +210,8 @@ def _with_rest(
     kinds = dict(sorted(moved.kinds.items(), key=lambda pair: -pair[1][0]))
     before -= sum(one for one, _, _ in kinds.values())
     after -= sum(other for _, other, _ in kinds.values())
+    if max(before, after) < 1:
+        return kinds
     known = before >= 1 and after >= 0
     same = Growth(*([after / before] * 3)) if known else SAME
     return {**kinds, REST: (max(before, 0.0), max(after, 0.0), same)}

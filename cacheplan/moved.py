@@ -17,6 +17,7 @@ import msgspec
 
 from cacheplan import facts
 from cacheplan.altered import Graft, Scopes
+from cacheplan.errors import InputError
 from cacheplan.growth import SAME, STATED, Growth, Parted, growths, parted, stated
 from cacheplan.parts import THINKING
 from cacheplan.prefixes import SETTINGS, PrefixTree
@@ -78,6 +79,10 @@ class _Move:
         self._target = None if found is None else found.model
         self._older = self._target is not None and self._target.generation == "old"
         self._calls = {call.number: call for call in then}
+        if [call.at for call in now] != [call.at for call in then]:
+            raise InputError(
+                "some lines can be read for another model only; give each its own, or leave it out"
+            )
         #: By prefix of ``then``: the same prefix as it was sent, and how far its length as
         #: estimated there is off what was recorded.
         self._twin = [-1] * len(then.tree)

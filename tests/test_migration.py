@@ -320,6 +320,21 @@ class TestCommand:
         assert piped.exit_code == 0
         assert piped.stdout == plain.stdout
 
+    def test_broken_standard_input(self) -> None:
+        """A fault in what comes through a pipe names the pipe, not the file it is kept in."""
+        done = run("migrate - --to claude-opus-5-5", stdin="{")
+        assert done.exit_code == 2
+        assert done.stderr.startswith("cacheplan: standard input line 1: ")
+
+    def test_a_line_that_is_only_there(self) -> None:
+        """A line without a model, skipped where it is read as sent, cannot be moved either."""
+        line = {"at": 1, "request": {"max_tokens": 9, "messages": [message("user", "x")]}}
+        with Path("calls.jsonl").open("a") as file:
+            file.write("\n" + json.dumps(line))
+        done = run("migrate calls.jsonl --to claude-opus-5-5 --skip-bad")
+        assert done.exit_code == 2
+        assert "can be read for another model only" in done.stderr
+
     def test_routes(self) -> None:
         """A route is a row beside the others."""
         done = run("migrate calls.jsonl --route x=claude-haiku-5-5")

@@ -124,7 +124,10 @@ def _kept(sources: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         path = Path(folder) / "standard input"
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
-        yield tuple(str(path) if source == "-" else source for source in sources)
+        try:
+            yield tuple(str(path) if source == "-" else source for source in sources)
+        except InputError as error:
+            raise error.at(path.name, error.line) if error.source == str(path) else error from None
 
 
 def _read_for(desk: Desk, model: str) -> Workload:
