@@ -27,6 +27,7 @@ __all__ = [
     "Limits",
     "beside",
     "in_written_order",
+    "may_be_short",
     "permitted",
     "too_short",
     "without_tails",
@@ -54,19 +55,23 @@ class Limits(NamedTuple):
     minimum: int | None
     #: Whether an hour may be asked for.
     hours: bool
-    #: Rules that the service refused before.
-    barred: Collection[str]
+    #: Tokens a byte, at a guess; ``None`` where nobody knows the model.
+    per_byte: float | None = None
 
 
 def permitted(
-    tree: PrefixTree, chosen: Iterable[Chosen], limits: Limits, dropped: Dropped
+    tree: PrefixTree,
+    chosen: Iterable[Chosen],
+    limits: Limits,
+    barred: Collection[str],
+    dropped: Dropped,
 ) -> list[Chosen]:
     """Leave out what was refused before or is surely too short; shorten where it must be."""
     minimum = limits.minimum
     kept = []
     for each in chosen:
         node, lifetime = each.breakpoint
-        if each.rule in limits.barred:
+        if each.rule in barred:
             dropped.append((each.rule, "the service refused this mark before"))
         elif minimum and reaches(tree.tokens[node], tree.doubt[node], minimum) == "no":
             dropped.append((each.rule, f"shorter than the {minimum:,} tokens it takes"))
@@ -132,17 +137,23 @@ def in_written_order(marks: dict[int, Placed]) -> dict[int, Placed]:
     return marks
 
 
+def may_be_short(body: Mapping[str, Any]) -> bool:
+    """Tell whether a prompt is so plain that its length can be seen at a glance."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or len(messages) > _FEW:
+        return False
+    return not (body.get("tools") or body.get("output_config") or body.get("mcp_servers"))
+
+
 def too_short(body: Mapping[str, Any], per_byte: float, minimum: int) -> bool:
     """Tell whether a prompt is plain text, and shorter than any prefix that is cached.
 
     By the guess and doubt that would leave out each of its marks, but without taking it
     apart: most short calls are one of their kind, and nothing is ever read of them.
     """
-    messages, system = body.get("messages"), body.get("system")
-    if not isinstance(messages, list) or len(messages) > _FEW:
+    if not may_be_short(body):
         return False
-    if body.get("tools") or body.get("output_config") or body.get("mcp_servers"):
-        return False
+    messages, system = body["messages"], body.get("system")
     size = 0
     for holder in (system, *messages):
         content = holder.get("content") if isinstance(holder, dict) else holder

@@ -85,6 +85,8 @@ class Generation:
         # Which thinking was dropped would be looked up in the whole tree on every call.
         quiet = replace(assume, thinking_check="ignore")
         self._cache = AwaitedCache(self.tree, self._floor_by(sheet), quiet)
+        #: The places of the prompt before, by node: those of a conversation stay the same.
+        self._named_last: tuple[Any, dict[int, str]] = ((), {})
         self._because: dict[tuple[str, str | None], Mapping[str, str]] = {}
         self._keys: dict[int, bytes] = {}
         #: By node: when the path to it was last told in full.
@@ -115,14 +117,18 @@ class Generation:
         self, call: Call, marks: Iterable[Breakpoint], reasons: Mapping[str, str]
     ) -> list[Chosen]:
         """Name the place of each mark."""
-        names = {node: place for place, node in self._places.fixed(call.tip)}
-        names[self.tree.markable(call.tip)] = self._places.tail(call.tip)
-        for place in filter(is_from_end, reasons):
-            names.setdefault(self._places.back(call.tip, place), place)
-        other = BEFORE if self._plan else EARLIER
+        fixed = self._places.fixed(call.tip)
+        if fixed is not self._named_last[0]:
+            self._named_last = fixed, {node: place for place, node in fixed}
+        names, tip = self._named_last[1], self.tree.markable(call.tip)
+        tail, other = self._places.tail(call.tip), BEFORE if self._plan else EARLIER
+        from_end = [place for place in reasons if is_from_end(place)]
+        if from_end:
+            back = {self._places.back(call.tip, place): place for place in reversed(from_end)}
+            names = {**back, **names}
         named = []
         for mark in marks:
-            rule = names.get(mark.node, other)
+            rule = tail if mark.node == tip else names.get(mark.node, other)
             because = reasons.get(rule, "") if self._plan else _LEARNED
             named.append(Chosen(mark, rule, because))
         return named

@@ -38,6 +38,9 @@ PLAUSIBLE: Final = 3.0
 LEAST: Final = 100
 #: Models that are remembered.
 MODELS: Final = 128
+#: Answers that are looked at where nobody else wants to know of them: so many of the first
+#: of a model, and then one in as many. By then a guess is as good as it gets.
+ANSWERS: Final = 16
 
 
 class Guess:
@@ -69,6 +72,15 @@ class Scale:
     def __init__(self) -> None:
         #: By model: tokens guessed and tokens billed, both fading.
         self._seen: dict[str, tuple[float, float]] = {}
+        #: By model: how often it was asked whether an answer is worth a look.
+        self._asked: dict[str, int] = {}
+
+    def curious(self, model: str) -> bool:
+        """Tell whether the next answer is worth a look, where only lengths are learned."""
+        asked = self._asked[model] = self._asked.pop(model, 0) + 1
+        if len(self._asked) > MODELS:
+            del self._asked[next(iter(self._asked))]
+        return asked <= ANSWERS or asked % ANSWERS == 0
 
     def factor(self, model: str) -> float:
         """Return what to multiply guesses by."""

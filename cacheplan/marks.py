@@ -27,6 +27,13 @@ __all__ = ["mark", "unmark"]
 #: The keys of a block that was a string, in the order that says so.
 _WAS_STRING = ["cache_control", "type", "text"]
 
+#: A mark where none was, by its lifetime; and the keys of the levels before the messages.
+_NEW = {
+    Lifetime.FIVE_MINUTES: {"type": "ephemeral"},
+    Lifetime.ONE_HOUR: {"type": "ephemeral", "ttl": "1h"},
+}
+_KEYS = {Level.TOOLS: "tools", Level.SYSTEM: "system"}
+
 #: Why a block takes no breakpoint, as a sentence about it.
 _REASONS = {
     "blank": "empty text takes no breakpoint",
@@ -58,7 +65,7 @@ def mark(
         elif place.level is Level.MESSAGES:
             _mark_message(marked, place, lifetime)
         else:
-            key = str(place.level)
+            key = _KEYS[place.level]
             marked[key] = _marked(marked.get(key), place, place.index, lifetime, (key,))
     return marked
 
@@ -122,6 +129,8 @@ def _control(old: Any, lifetime: Lifetime) -> Mapping[str, Any]:
 
     What else stands in an old mark is kept; only its lifetime is ours to set.
     """
+    if old is None:
+        return dict(_NEW[lifetime])
     try:
         if lifetime_of(old) is lifetime:
             return dict(old)

@@ -88,7 +88,9 @@ class Measures:
         tree, exact = self._tree, self._exact
         tokens, parent = tree.tokens, tree.parent
         first, end = fresh[0], self._measured
-        most = self._most(first)
+        # Mostly it is the newest part of the tree, and nothing else goes on from it.
+        alone = end - first == len(fresh)
+        most = {} if alone else self._most(first)
         steps = [tokens[node] - tokens[max(parent[node], 0)] for node in range(first, end)]
         total, done = sum(steps[node - first] for node in fresh), 0
         for node in fresh:
@@ -96,6 +98,8 @@ class Measures:
             share = (length - known) * done // total if total else 0
             tokens[node] = min(known + share, most.get(node, length))
         tokens[fresh[-1]] = length
+        if alone:
+            return
         moved = set(fresh)
         for node in range(first, end):
             above = parent[node]

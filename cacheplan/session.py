@@ -38,6 +38,7 @@ from cacheplan.fitting import (
     Limits,
     beside,
     in_written_order,
+    may_be_short,
     permitted,
     too_short,
     without_tails,
@@ -61,7 +62,7 @@ __all__ = ["Origin", "Outcome", "Session"]
 #: A clock that goes back by more than this was set anew: what is alive is not known any
 #: more. Below, time is taken to stand still, since entries only ever live longer so.
 BACK: Final = 3600.0
-#: Rules that were refused; more than these no program has.
+#: Rules that were refused, and models; more than these no program has.
 BARRED: Final = 4096
 _SHORT: Final = "it is shorter than anything the service keeps"
 _TOGETHER: Final = "the service would refuse its marks and ours together"
@@ -109,6 +110,7 @@ class Session:
         self._now = float("-inf")
         #: By model and label: the rules that the service refused.
         self._barred: dict[tuple[str, str | None], set[str]] = {}
+        self._known: dict[tuple[str, str], Limits] = {}
         self._generation = self._begin()
 
     def prepare(
@@ -168,6 +170,11 @@ class Session:
         if isinstance(decision.slip, _Slip):
             with self._lock:
                 _ended(decision, decision.slip, outcome, decision.at if at is None else at)
+
+    def curious(self, decision: Decision) -> bool:
+        """Tell whether an answer teaches anything, where nobody wants to know of it."""
+        with self._lock:
+            return isinstance(decision.slip, _Slip) and self._scale.curious(decision.model)
 
     def begun(self, decision: Decision, at: float) -> None:
         """Take note that the response to a call begins, which may take long to end."""
@@ -289,12 +296,26 @@ class Session:
     def _too_short(self, body: dict[str, Any], platform: str) -> bool:
         """Tell whether a prompt is shorter than anything the service keeps."""
         model = body.get("model")
-        known = facts.find(model) if isinstance(model, str) else None
-        if known is None or not isinstance(model, str):
+        if not isinstance(model, str) or not may_be_short(body):
             return False
-        minimum = self._sheet.minimum(model, platform, self._assume)
-        per_byte = self._scale.factor(model) / BYTES[known.model.generation]
-        return minimum is not None and too_short(body, per_byte, minimum)
+        limits = self._limits(model, platform)
+        if limits.minimum is None or limits.per_byte is None:
+            return False
+        return too_short(body, self._scale.factor(model) * limits.per_byte, limits.minimum)
+
+    def _limits(self, model: str, platform: str) -> Limits:
+        """Return what holds for a model on a platform; asked for with every call."""
+        found = self._known.get((model, platform))
+        if found is None:
+            known = facts.find(model)
+            if len(self._known) >= BARRED:
+                self._known.clear()
+            found = self._known[model, platform] = Limits(
+                self._sheet.minimum(model, platform, self._assume),
+                facts.takes_one_hour(known.model if known else None, platform),
+                1 / BYTES[known.model.generation] if known else None,
+            )
+        return found
 
     def _left(self, reading: Reading, body: Mapping[str, Any]) -> str:
         """Say why a body is left alone for the marks it carries; nothing if it is not."""
@@ -317,13 +338,9 @@ class Session:
     ) -> list[Chosen]:
         """Keep of the wanted marks what the service and the body take."""
         tariff = sent.tariff
-        known = facts.find(tariff.model)
-        limits = Limits(
-            self._sheet.minimum(tariff.model, tariff.platform, self._assume),
-            facts.takes_one_hour(known.model if known else None, tariff.platform),
-            self._barred.get((tariff.model, call.label), ()),
-        )
-        chosen = permitted(generation.tree, chosen, limits, dropped)
+        limits = self._limits(tariff.model, tariff.platform)
+        barred = self._barred.get((tariff.model, call.label), ())
+        chosen = permitted(generation.tree, chosen, limits, barred, dropped)
         if body.get("max_tokens") == 0:
             chosen = without_tails(chosen, dropped)
         if self._on_existing == "fill" and (sent.marks or sent.automatic is not None):

@@ -43,8 +43,8 @@ BYTES: Final = 1 << 25
 #: Heads remembered: tools, system and settings that conversations have in common.
 HEADS: Final = 256
 #: What of a body is its head; the rest decides nothing here.
-_HEAD: Final = tuple(
-    sorted(PARAMETERS | {"cache_control", "inference_geo", "model", "system", "thread", "tools"})
+_HEAD: Final = frozenset(
+    PARAMETERS | {"cache_control", "inference_geo", "model", "system", "thread", "tools"}
 )
 _MARK: Final = b'"cache_control"'
 
@@ -112,7 +112,8 @@ class Turns(Bodies):
         """Read a body; ``None`` if the service holds its start."""
         messages = body.get("messages")
         envelope = envelope._replace(at=None)
-        written = encode({key: body[key] for key in _HEAD if body.get(key) is not None})
+        given = sorted(key for key in body.keys() & _HEAD if body[key] is not None)
+        written = encode({key: body[key] for key in given})
         key = (xxh3_128_intdigest(written), envelope)
         head = self._known_heads.get(key) or self._head(key, written, envelope)
         if head.partial:

@@ -44,7 +44,7 @@ class TestPermitted:
         tree, (first, second) = tree_of(1_000, 1_000)
         dropped: list[tuple[str, str]] = []
         marks = [chosen(first, "tools"), chosen(second)]
-        kept = permitted(tree, marks, Limits(1_024, True, ()), dropped)
+        kept = permitted(tree, marks, Limits(1_024, True), (), dropped)
         assert [each.rule for each in kept] == ["system"]
         assert dropped == [("tools", "shorter than the 1,024 tokens it takes")]
 
@@ -52,23 +52,23 @@ class TestPermitted:
         """One that may be long enough is marked: that costs nothing if it is not."""
         tree, (node,) = tree_of(1_000)
         tree.doubt[node] = 50
-        assert permitted(tree, [chosen(node)], Limits(1_024, True, ()), [])
+        assert permitted(tree, [chosen(node)], Limits(1_024, True), (), [])
 
     def test_unknown_minimum(self) -> None:
         """Where nobody knows the minimum, nothing is too short."""
         tree, (node,) = tree_of(1)
-        assert permitted(tree, [chosen(node)], Limits(None, True, ()), [])
+        assert permitted(tree, [chosen(node)], Limits(None, True), (), [])
 
     def test_hours(self) -> None:
         """Where an hour cannot be asked for, 5 minutes are."""
         tree, (node,) = tree_of(5_000)
-        (kept,) = permitted(tree, [chosen(node, lifetime=LONG)], Limits(1, False, ()), [])
+        (kept,) = permitted(tree, [chosen(node, lifetime=LONG)], Limits(1, False), (), [])
         assert kept.breakpoint.lifetime is SHORT
 
     def test_barred(self) -> None:
         """A rule that was refused is not used."""
         tree, (node,) = tree_of(5_000)
-        assert not permitted(tree, [chosen(node)], Limits(1, True, {"system"}), [])
+        assert not permitted(tree, [chosen(node)], Limits(1, True), {"system"}, [])
 
 
 @given(

@@ -301,7 +301,7 @@ class Flight:
             if getattr(response, "is_stream_consumed", None) is None:
                 self._end(None, None)  # Somebody answered without the service.
                 return
-            if not (self._driver.heard or self._results or self._learns()):
+            if not (self._driver.heard or self._results or self._teaches(response)):
                 return
             for each in self.calls[:1]:
                 self._driver.learn_platform(each.decision.model, response.request.url.host)
@@ -326,9 +326,13 @@ class Flight:
         except Exception as fault:  # noqa: BLE001 -- fail open
             self._driver.fault("watching an answer", fault)
 
-    def _learns(self) -> bool:
-        """Tell whether an answer teaches anything: that of a call that was read does."""
-        return any(each.decision.slip is not None for each in self.calls)
+    def _teaches(self, response: Any) -> bool:
+        """Tell whether an answer teaches more than that it is there."""
+        session, calls = self._driver.session, [each.decision for each in self.calls]
+        if response.status_code >= _BAD_REQUEST or self.batch or any(map(session.curious, calls)):
+            return any(decision.slip is not None for decision in calls)
+        self._begin()
+        return False
 
     def _begin(self) -> None:
         """The first byte is here."""
