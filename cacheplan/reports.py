@@ -54,6 +54,8 @@ _SPLIT: Final = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_input_toke
 _BESIDE: Final = frozenset({"web_search", "code_execution", "session_usage"})
 _DAY: Final = 86_400
 _CENTS: Final = Decimal(100)
+#: Digits before the point of an amount in cents; nobody's bill has more.
+_LARGEST: Final = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,7 +317,7 @@ def _dollars(row: Mapping[str, Any], name: str) -> Decimal:
         cents = Decimal(found) if isinstance(found, str) else Decimal("NaN")
     except InvalidOperation:
         cents = Decimal("NaN")
-    if not cents.is_finite():
+    if not cents.is_finite() or cents.adjusted() > _LARGEST:
         raise InputError(f"{quoted(found)} is no amount in cents, as text", (name,))
     return cents / _CENTS
 
