@@ -16,6 +16,7 @@ from cacheplan.envelopes import Sent
 from cacheplan.generation import Chosen
 from cacheplan.guesses import DOUBT
 from cacheplan.marked import marks_of
+from cacheplan.marking import lengthened
 from cacheplan.places import is_tail
 from cacheplan.plan import longer
 from cacheplan.prefixes import PrefixTree
@@ -122,18 +123,13 @@ def beside(
 
 
 def in_written_order(marks: dict[int, Placed]) -> dict[int, Placed]:
-    """Lengthen lifetimes so that they stand in order where they are written, too.
-
-    Web tools are part of the system level, wherever they stand among the tools; the
-    service looks for the order of lifetimes in the body.
-    """
+    """Lengthen lifetimes so that they stand in order where they are written, too."""
     if sum(mark.place.level is Level.TOOLS for mark in marks.values()) < _TWO:
         return marks
-    lifetime = _SHORT
-    for node, placed in sorted(marks.items(), key=lambda item: item[1].place, reverse=True):
-        lifetime = longer(lifetime, placed.lifetime)
-        if lifetime is not placed.lifetime:
-            marks[node] = replace(placed, lifetime=lifetime)
+    fitting = dict(lengthened((mark.place, mark.lifetime) for mark in marks.values()))
+    for node, placed in marks.items():
+        if placed.lifetime is not fitting[placed.place]:
+            marks[node] = replace(placed, lifetime=fitting[placed.place])
     return marks
 
 

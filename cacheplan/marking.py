@@ -8,14 +8,14 @@ would refuse in the end is not written: the body stays as it was.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope
 from cacheplan.errors import InputError
 from cacheplan.facts import Model
-from cacheplan.plan import Plan
+from cacheplan.plan import Plan, longer
 from cacheplan.policies import BASELINES
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Tariff
@@ -26,7 +26,7 @@ from cacheplan.validity import validate
 from cacheplan.wire import mark, parse, unmark
 from cacheplan.workload import Call, Workload
 
-__all__ = ["baseline", "mark_body", "marked_request", "places_of"]
+__all__ = ["baseline", "lengthened", "mark_body", "marked_request", "places_of"]
 
 
 class _Unmeasured:
@@ -88,8 +88,21 @@ def marked_request(
     wanted: list[tuple[Place, Lifetime]] = [
         (places[node], lifetime) for node, lifetime in breakpoints if node in places
     ]
-    marked = mark(plain, wanted)
+    marked = mark(plain, lengthened(wanted))
     return None if validate(marked, platform) else marked
+
+
+def lengthened(wanted: Iterable[tuple[Place, Lifetime]]) -> list[tuple[Place, Lifetime]]:
+    """Lengthen lifetimes so that they stand in order where they are written, too.
+
+    Web tools are part of the system level, wherever they stand among the tools; the
+    service looks for the order of lifetimes in the body.
+    """
+    longest, found = Lifetime.FIVE_MINUTES, []
+    for place, lifetime in sorted(wanted, key=lambda mark: mark[0], reverse=True):
+        longest = longer(longest, lifetime)
+        found.append((place, longest))
+    return found[::-1]
 
 
 def places_of(

@@ -122,3 +122,12 @@ def test_a_body_that_continues_on_the_server_is_left_alone() -> None:
     body = request(message("user", "hi"), thread={"type": "continue"})
     rules = tuple(Rule(place=place, lifetime=SHORT) for place in PLACES)
     assert mark_body(body, Plan(lanes=(Lane(model=None, label=None, rules=rules),))) == body
+
+
+def test_a_web_tool_before_a_tool_that_is_kept_longer() -> None:
+    """In the prompt it comes behind, in the body before: there its lifetime is lengthened."""
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    body = request(message("user", "hi"), system="", tools=[search, tool("look")])
+    rules = (Rule(place="tools", lifetime=LONG), Rule(place="system", lifetime=SHORT))
+    marked = mark_body(body, Plan(lanes=(Lane(model=None, label=None, rules=rules),)))
+    assert [each["cache_control"]["ttl"] for each in marked["tools"]] == ["1h", "1h"]
