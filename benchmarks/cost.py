@@ -7,6 +7,9 @@ cold; what learns has seen the first half. The headline is the worst ratio to th
 since a rule that wins one workload and ruins another is no good default.
 
     python -m benchmarks cost [FOLDER] [--environments DIR] [--packages NAMES | none]
+
+Packages that are not asked keep the figures they have in the kept results, where those are
+of the same workload at the same prices.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from heapq import heappop, heappush
 from pathlib import Path
@@ -28,8 +32,9 @@ import cacheplan
 from benchmarks import costs_page
 from benchmarks.rivals.environments import PACKAGES, Asked, Package, Unavailable
 from benchmarks.rivals.rules import RULES, marked
-from benchmarks.tabling import publish
+from benchmarks.tabling import RESULTS, publish
 from benchmarks.texts import SCENARIOS, Line, lines
+from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.contest import contest, part
 from cacheplan.decision import Decision
@@ -63,6 +68,10 @@ FAMILIES: Final = {
     "static": "Agno, system and tools",
 }
 
+#: Whose prices and minimum are taken where a recorded workload names no model we know.
+STANDS_IN: Final = "claude-sonnet-4-5"
+#: What tells that a kept row is of the same workload, at the same prices.
+_SAME: Final = ("calls", "prompt_tokens", "uncached_usd")
 #: Longer than any entry lives, in seconds.
 _NIGHT: Final = 8 * 3600.0
 
@@ -122,8 +131,9 @@ def main(arguments: Sequence[str]) -> int:
         for case in _watched(cases, name):
             bodies = (marked(line["request"], rule) for line in case.lines)
             table[case.name][name] = score(case, bodies, counter, sheet)
-    said: dict[str, Any] = {"versions": {}, "unavailable": {}}
+    said: dict[str, Any] = {"versions": {}, "unavailable": {}, "asked": {}}
     wanted = [one for one in PACKAGES if not asked.packages or one.name in asked.packages]
+    _keep([one for one in PACKAGES if one not in wanted], rows, table, said)
     with tempfile.TemporaryDirectory() as temporary:
         for package in wanted:
             folder = Path(asked.environments or temporary)
@@ -156,9 +166,9 @@ def _cases(folder: Path | None, counter: TokenCounter) -> Iterator[Case]:
         yield Case(name=name, lines=made, workload=read(made, counter))
     for path in sorted(folder.rglob("*.jsonl*")) if folder else ():
         workload = cacheplan.read(path)
-        stands_in = "claude-sonnet-4-5"
-        if any(call.tariff.model in ("unknown", "gpt-4o") for call in workload):
-            workload = cacheplan.read(path, model=stands_in)
+        models = {call.tariff.model for call in workload}
+        if any(facts.find(model) is None for model in models):
+            workload = cacheplan.read(path, model=STANDS_IN)
         yield Case(name=path.name.partition(".")[0], lines=(), workload=workload)
 
 
@@ -252,6 +262,7 @@ def _ask(
     try:
         with Asked(package, folder) as process:
             said["versions"].update(process.versions)
+            said["asked"][package.name] = datetime.now(UTC).date().isoformat()
             for name, way in package.ways.items():
                 for case in _watched(cases, name):
                     bodies = process.bodies(way, case.lines)
@@ -261,6 +272,28 @@ def _ask(
             said["unavailable"][name] = f"{' '.join(package.requires)} {why}"
             for scores in table.values():
                 scores.pop(name, None)
+
+
+def _keep(
+    packages: Sequence[Package],
+    rows: Sequence[Body],
+    table: Mapping[str, dict[str, Score]],
+    said: dict[str, Any],
+) -> None:
+    """Take over what packages that are not asked cost when they were."""
+    path = RESULTS / "cost.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() and packages else {}
+    by_name = {row["workload"]: row for row in kept.get("workloads", ())}
+    for package in packages:
+        if package.name not in kept.get("asked", ()):
+            continue
+        said["asked"][package.name] = kept["asked"][package.name]
+        said["versions"].update(kept["versions"])
+        for row in rows:
+            before = by_name.get(row["workload"], {})
+            if all(before.get(key) == row[key] for key in _SAME):
+                for name in package.ways:
+                    table[row["workload"]][name] = Score(**before["scores"][name])
 
 
 def _watched(cases: Sequence[Case], what: str) -> Iterator[Case]:
