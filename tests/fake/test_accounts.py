@@ -125,7 +125,6 @@ def test_searches(fake: FakeAnthropic, admin: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "headers", "params", "words"),
     [
-        (OLD, {"x-api-key": "sk-ant-api03"}, {}, "invalid x-api-key"),
         (OLD, {}, {"starting_at": "today"}, "starting_at: Field required"),
         (OLD, {}, {"bucket_width": "1w"}, "bucket_width: Input should be"),
         (OLD, {}, {"limit": 32}, "limit: at most 31"),
@@ -143,6 +142,16 @@ def test_refused(admin: Any, path: str, headers: Any, params: Any, words: str) -
     with pytest.raises(anthropic.APIStatusError) as told:
         asked(admin, path, headers, **params)
     assert words in str(told.value)
+
+
+def test_another_key(fake: FakeAnthropic) -> None:
+    """Reports are for keys of administrators alone."""
+    through = anthropic.DefaultHttpxClient(transport=fake.transport())
+    with (
+        anthropic.Anthropic(api_key="sk-ant-api03", http_client=through, max_retries=0) as client,
+        pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"),
+    ):
+        asked(client, OLD)
 
 
 def test_a_row_of_ones_own(fake: FakeAnthropic, admin: Any) -> None:
