@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from cacheplan import facts
+from cacheplan.altered import shared
 from cacheplan.choosing import choose
 from cacheplan.estimation import Asked, Estimation, Label, Money
 from cacheplan.makeup import makeup
@@ -148,21 +149,31 @@ class _Estimate:
     def _draw(self, sample: int) -> None:
         """Draw calls, have them counted, and lay all out again at the lengths they suggest."""
         rough = self._workload
-        units = [
-            Unit(call.number, self._labels[call.number], max(rough.prompt_tokens(call), 1))
-            for call in rough
-        ]
+        sizes = self._sizes(rough)
+        units = [Unit(call.number, self._labels[call.number], sizes[call.number]) for call in rough]
         self._strata = stratify(units, sample)
         self._drawn = draw(self._strata, self._asked.seed)
         self._watch(f"counting {count(len(self._drawn))} calls")
-        counts = counted(rough, [c for c in rough if c.number in self._drawn], self._counter)
-        sizes = {unit.number: unit.size for unit in units}
-        first = relaid(rough, counts, 1.0)
-        values = {call.number: float(first.prompt_tokens(call)) for call in first}
-        likely = estimated(self._strata, self._of_drawn(values), sizes, self._asked.confidence)
-        factor = likely[0].total / sum(sizes.values())
-        self._taken = relaid(rough, {}, factor)
+        drawn = [(c, rough.tree.path(c.tip)) for c in rough if c.number in self._drawn]
+        heads = counted(rough, shared_heads(rough), self._counter)
+        counts = {**heads, **counted(rough, drawn, self._counter)}
+        rest = [block for block in counts if block not in heads]
+        taken = sum(rough.tree.size[block] for block in rest)
+        factor = sum(counts[block].tokens for block in rest) / taken if taken else 1.0
+        self._taken = relaid(rough, heads, factor)
         self._workload = relaid(rough, counts, factor)
+
+    def _sizes(self, rough: Workload) -> Mapping[int, float]:
+        """Return how large calls are: what they are taken to cost, else their prompts.
+
+        Of two prompts as long as each other, the one that is written costs twelve times what
+        the one costs that is read, and errs by as much more.
+        """
+        costs = self._costs(rough, lambda _: lambda call: call.marks)
+        known = {number: float(cost) for number, cost in costs.items() if cost is not None}
+        if len(known) == len(costs):
+            return known
+        return {call.number: float(rough.prompt_tokens(call)) for call in rough}
 
     def _of_drawn(self, values: Mapping[int, float]) -> Mapping[int, float]:
         """Leave only what is known of drawn calls."""
@@ -274,18 +285,35 @@ class _Estimate:
         )
 
 
-def counted(workload: Workload, calls: Iterable[Call], counter: TokenCounter) -> Counts:
-    """Have the blocks of some calls counted, each once.
+def shared_heads(workload: Workload) -> Iterator[tuple[Call, list[int]]]:
+    """Yield tools and system prompts that more than one call sends, as prefixes of a call.
+
+    Whether these reach the minimum decides what all of their calls cost, so they are never
+    left to chance; there are few of them.
+    """
+    tree, several = workload.tree, shared(workload)
+    seen = set()
+    for call in workload:
+        end = max(tree.system_end[call.tip], tree.tools_end[call.tip])
+        if end >= 0 and end not in seen:
+            seen.add(end)
+            yield call, [node for node in tree.path(end) if several[node]]
+
+
+def counted(
+    workload: Workload, prefixes: Iterable[tuple[Call, Iterable[int]]], counter: TokenCounter
+) -> Counts:
+    """Have the blocks that end some prefixes of calls counted, each once.
 
     What was recorded, and what the source states, needs no counting.
     """
     tree = workload.tree
     wanted: dict[facts.Model | None, dict[int, None]] = {}
-    for call in calls:
+    for call, nodes in prefixes:
         if call.recorded is None:
             known = facts.find(call.tariff.model)
             blocks = wanted.setdefault(known.model if known else None, {})
-            for node in tree.path(call.tip):
+            for node in nodes:
                 if tree.digest[tree.block[node]] in workload.texts:
                     blocks[tree.block[node]] = None
     found: dict[int, Count] = {}
