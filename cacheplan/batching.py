@@ -218,8 +218,13 @@ class _Arranger:
         self, ways: Sequence[_Way]
     ) -> tuple[list[tuple[Breakpoint, ...]], list[str], list[Line]]:
         """Return the marks, the word and the line of the best way for each family."""
-        tried = [[way.marks(chain) for chain in self._chains] for way in ways]
-        lines = [self._lines(marks) for marks in tried]
+        tried = [[each.marks(chain) for chain in self._chains] for each in ways]
+        # Where prompts part at one place only, most ways are the same.
+        known: dict[tuple[tuple[Breakpoint, ...], ...], list[Line]] = {}
+        for way in map(tuple, tried):
+            if way not in known:
+                known[way] = self._lines(way)
+        lines = [known[tuple(marks)] for marks in tried]
         middles = zip(*([line.midway(self._found) for line in way] for way in lines), strict=True)
         best = [costs.index(min(costs)) for costs in middles]
         marks = [tried[best[self._of[place]]][place] for place in range(len(self._calls))]

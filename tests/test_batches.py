@@ -264,3 +264,23 @@ def test_no_key_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-very-secret")
     made(tmp_path, call(1))
     assert not any(b"very-secret" in path.read_bytes() for path in (tmp_path / "out").rglob("*"))
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_calls_and_one(tmp_path: Path) -> None:
+    """100,001 calls are two files, and the service takes the full one."""
+    body = {"model": "claude-haiku-4-5", "max_tokens": 1}
+    lines = (
+        {"request": {**body, "messages": [{"role": "user", "content": f"{number}"}]}}
+        for number in range(100_001)
+    )
+    built = made(tmp_path, *lines)
+    assert [file.requests for file in built.files] == [100_000, 1]
+    with (
+        FakeAnthropic(batch_seconds=9) as fake,
+        anthropic.Anthropic(base_url=fake.url, api_key="any") as client,
+    ):
+        content = (tmp_path / "out" / built.files[0].name).read_bytes()
+        taken = client.post("/v1/messages/batches", cast_to=object, content=content)
+        assert fake.received[-1].status == 200
+        assert taken

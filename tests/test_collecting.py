@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batched import call, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from posted import CALLS, KilledError, Post, built
@@ -81,6 +82,23 @@ def test_the_ledger_has_what_was_billed(post: Post) -> None:
         str(one.usage) for one in post.fake.calls
     )
     assert b"Question" not in post.ledger.read_bytes()
+
+
+def test_names_and_tags_are_kept(tmp_path: Path) -> None:
+    """Whatever a line says besides its request is there again, and booked as far as can be."""
+    line = {**call(1), "session": "s", "tags": {"customer": "acme"}, "note": [1, {"a": "é"}]}
+    source = write(tmp_path / "calls.jsonl", [line])
+    ways = Ways(sheet=Sheet.default(), assume=Assumptions())
+    build([source], tmp_path / "out", ways, 0.0, print)
+    post = Post(folder=tmp_path / "out", fake=FakeAnthropic())
+    post.submit()
+    post.collect()
+    (row,) = rows(post)
+    assert {key: row[key] for key in line if key != "request"} == {
+        key: line[key] for key in line if key != "request"
+    }
+    (entry,) = recall(post.ledger).entries
+    assert entry.tags == (("customer", "acme"),)
 
 
 def test_collecting_again_changes_nothing(post: Post) -> None:

@@ -24,6 +24,7 @@ from cacheplan.io.outbox import Asked, File, Outbox, Result, Stray
 from cacheplan.io.rows import Names
 from cacheplan.io.sending import Sender, told
 from cacheplan.io.writing import write_raw
+from cacheplan.labels import tags_of
 from cacheplan.records import recorded_usage
 from cacheplan.strict_json import members
 from cacheplan.tables import count
@@ -269,6 +270,7 @@ def _entry(one: Asked, file: File, result: Result, platform: str) -> Entry:
         at=file.created or 0.0,
         model=str(message.get("model") or ""),
         label=found.get("label"),
+        tags=tags_of(found.get("tags") or {}),
         session=found.get("session"),
         workspace=found.get("workspace"),
         platform=platform,

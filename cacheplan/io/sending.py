@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from cacheplan.errors import InputError
@@ -29,6 +30,8 @@ __all__ = ["SETTLE", "Clock", "Sender", "Status", "client_for", "status", "table
 SETTLE: Final = 120.0
 #: Seconds between two looks at batches.
 _PAUSE: Final = 10.0
+#: Results that say whose a batch is: one would, if every line were as it should be.
+_ENOUGH: Final = 100
 #: Answers after which a batch was certainly not made: the request itself was refused.
 #: 408 and 409 say that something went wrong underway.
 _REFUSED: Final = range(400, 500)
@@ -229,13 +232,13 @@ class Sender:
             return None
         results = self._client.messages.batches.results(batch.id)
         try:
-            first = next(iter(results), None)
+            names = {getattr(one, "custom_id", None) for one in islice(results, _ENOUGH)}
         finally:
             results.close()
-        if first is None:
+        if not names:
             return None
-        mine = (one for one, _, _ in self._outbox.joined() if one.file == file.number)
-        return any(one.custom_id == first.custom_id for one in mine)
+        mine = {one.custom_id for one, _, _ in self._outbox.joined() if one.file == file.number}
+        return bool(names & mine)
 
 
 class Status(NamedTuple):
