@@ -165,8 +165,9 @@ def _digests(rows: Sequence[Row]) -> str:
         (row["workload"], row["calls"], *(_two(ratio(row, name)) for name in names)) for row in rows
     ]
     note = (
-        "These hold digests instead of text, so no package can be asked: a rival is its rule,"
-        " as a policy on the tree of prefixes."
+        "Files of a folder are taken as trees of prefixes, since most hold digests instead of"
+        " text. So no package is asked: a rival is its rule, as a policy on the tree, which"
+        " stands for all that place alike. They are no part of the tables above."
     )
     return "\n" + section("Recorded workloads", ("", "calls", *names), cells, note)
 
