@@ -28,6 +28,8 @@ _BEDROCK: Final = (
     ("cache_read_input_tokens", ("cacheReadInputTokens", "cacheReadInputTokenCount")),
     ("cache_creation_input_tokens", ("cacheWriteInputTokens", "cacheWriteInputTokenCount")),
 )
+#: Events of the API that say what was billed, or that nothing more comes.
+_SPEAKING: Final = frozenset({"message_start", "message_delta", "error"})
 #: Iterations that the top-level sums leave out (SDK types, 2.12.0).
 _APART: Final = frozenset({"compaction", "advisor_message"})
 
@@ -85,9 +87,11 @@ def _plain(event: Any) -> Any:
             return msgspec.json.decode(event)
         except (ValueError, RecursionError):
             return None
-    # Every SDK's objects are pydantic's; what a test made by hand has members.
+    # Every SDK's objects are pydantic's. The helpers' other events hold the whole message.
     dump = getattr(event, "model_dump", None)
-    return dump(mode="json", warnings=False) if callable(dump) else None
+    if not callable(dump) or getattr(event, "type", None) not in _SPEAKING:
+        return None
+    return dump(mode="json", warnings=False)
 
 
 def _iterations(usage: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

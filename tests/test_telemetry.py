@@ -122,8 +122,11 @@ def test_money(heard: Heard) -> None:
 def test_a_span(heard: Heard) -> None:
     """A call is a span over its time, with its usage in every spelling that is in use."""
     Telemetry().record(
-        entry(marked=(MARK,), applied=True, predicted=Usage(read=7), first_token_after=0.5)
-    )
+        entry(
+            marked=(MARK,), applied=True, predicted=Usage(read=7), first_token_after=0.5,
+            tags=(("customer", "acme"),),
+        )
+    )  # fmt: skip
     (span,) = heard.spans
     assert span == {
         "name": "cacheplan.call",
@@ -132,6 +135,7 @@ def test_a_span(heard: Heard) -> None:
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": MODEL,
         "cacheplan.label": "jobs",
+        "cacheplan.tag.customer": "acme",
         "cacheplan.applied": True,
         "cacheplan.breakpoints": ("system 1h",),
         "cacheplan.predicted.read_tokens": 7,

@@ -154,6 +154,8 @@ def _asked(
         admin = Admin(key_from(os.environ), generation=generation, say=say)
         usage = _fetched(admin, "usage", first, last)
         cost = _fetched(admin, "cost", first, last)
+    if last >= datetime.now(UTC).date():
+        admin.notes.append("Reports lag by some minutes, so calls of just now are not in them.")
     return usage, cost, admin.notes
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cacheplan.entries import Entry, Ledger
 from cacheplan.errors import UnsupportedError
-from cacheplan.prices import Sheet, Tariff
+from cacheplan.prices import Sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,8 +80,7 @@ class Telemetry:
 
     def _billed(self, entry: Entry, usage: Usage) -> Decimal | None:
         """Return what a call cost, ``None`` where nobody knows the price."""
-        tariff = Tariff(entry.model, entry.platform, entry.surface, entry.speed, entry.geo)
-        return self._sheet.cost(usage, tariff, entry.at)
+        return self._sheet.cost(usage, entry.tariff, entry.at)
 
     def _trace(self, entry: Entry) -> None:
         """Draw it as a span of its own, over the time it took.
@@ -107,6 +106,7 @@ def _told(entry: Entry) -> Iterator[tuple[str, Any]]:
     """Yield a span's attributes."""
     yield from _named(entry).items()
     yield "cacheplan.applied", entry.applied
+    yield from ((f"cacheplan.tag.{name}", word) for name, word in entry.tags)
     yield "cacheplan.breakpoints", [f"{mark.rule} {mark.lifetime}" for mark in entry.marked]
     if entry.error is not None:
         yield "error.type", entry.error

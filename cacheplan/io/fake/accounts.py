@@ -205,9 +205,12 @@ def _older(
     starts = [first + at * seconds for at in range(max(0, -int(-(end - first) // seconds)))]
     limit = int(query.limit or usual)
     shown = starts[query.page : query.page + limit]
+    buckets: dict[float, list[Charge]] = {}
+    for one in charges:
+        buckets.setdefault(one.at - one.at % seconds, []).append(one)
     data = []
     for start in shown:
-        inside = [one for one in charges if start <= one.at < start + seconds]
+        inside = buckets.get(start, [])
         rows = _usage_rows(inside, query.groups) if kind == "usage" else _costs(inside, query)
         flat = [_flat(told, numbers, kind) for told, numbers in rows]
         flat += [dict(row) for at, row in odd if start <= at < start + seconds]
