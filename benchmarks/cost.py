@@ -261,7 +261,8 @@ def _ask(
     _tell(f"{package.name}: its environment")
     try:
         with Asked(package, folder) as process:
-            said["versions"].update(process.versions)
+            # One package may bring along another, in an older version.
+            said["versions"] = process.versions | said["versions"]
             said["asked"][package.name] = datetime.now(UTC).date().isoformat()
             for name, way in package.ways.items():
                 for case in _watched(cases, name):
@@ -288,7 +289,7 @@ def _keep(
         if package.name not in kept.get("asked", ()):
             continue
         said["asked"][package.name] = kept["asked"][package.name]
-        said["versions"].update(kept["versions"])
+        said["versions"] = kept["versions"] | said["versions"]
         for row in rows:
             before = by_name.get(row["workload"], {})
             if all(before.get(key) == row[key] for key in _SAME):

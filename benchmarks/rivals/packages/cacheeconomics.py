@@ -15,7 +15,10 @@ _BEDROCK = "amazon-bedrock/converse"
 
 
 def plugin(lines: list[Line]) -> Any:
-    """``CachePlugin`` with ``apply=True``, told the session and the time of each call."""
+    """``CachePlugin`` with ``apply=True``, told the feature and the time of each call.
+
+    It is not told the session: then it learns each by itself, and wants 32 calls of it.
+    """
     from cacheeconomics.plugin import CachePlugin  # noqa: PLC0415
 
     del lines
@@ -28,7 +31,6 @@ def plugin(lines: list[Line]) -> Any:
             body,
             model=body["model"],
             target_id=_target(line),
-            session=line.get("session"),
             agent=line.get("label", "unknown"),
             apply=True,
             at=datetime.fromtimestamp(line["at"], UTC),
