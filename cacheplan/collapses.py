@@ -7,38 +7,22 @@ API's own word where the response carries one, else what can be seen of the two 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final
 
+from cacheplan.causes import CAUSES, collapsed
 from cacheplan.errors import RejectedError
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Sheet
 from cacheplan.projection import cache_for
 from cacheplan.prompt import Lifetime
+from cacheplan.simulator import SimulatedCache
 from cacheplan.subject import Subject
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
-__all__ = ["CAUSES", "Collapse", "by_cause", "collapsed", "collapses"]
-
-#: What must be missing, as a share and in tokens, before it is a collapse: where Claude
-#: Code, too, speaks of a break (read from its sources, 2026-11-21).
-SHARE: Final = 0.95
-LEAST: Final = 2_000
-
-#: What each cause means. The API's four words first, then ours.
-CAUSES: Final[Mapping[str, str]] = {
-    "model_changed": "the model or the speed changed, and each has entries of its own",
-    "tools_changed": "the tools changed, which renders everything anew",
-    "system_changed": "the system prompt changed, which renders the messages anew",
-    "messages_changed": "earlier messages changed, instead of new ones being added",
-    "not_marked": "the call has no mark, so it looked for nothing",
-    "ttl_expired": "the entry had lived as long as was asked for",
-    "lookback_exceeded": "no mark stands near enough to the end of what was kept",
-    "unexplained": "nothing that was sent explains it; the entry was gone early",
-}
+__all__ = ["CAUSES", "Collapse", "by_cause", "cause_of", "collapsed", "collapses"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +46,11 @@ class Collapse:
         return self.established - self.read
 
 
-def collapsed(established: int, read: int) -> bool:
-    """Say whether so much less was read that it is no rounding."""
-    return read < SHARE * established and established - read >= LEAST
-
-
 def collapses(
     workload: Workload, sheet: Sheet, told: Mapping[int, str] | None = None
 ) -> Iterator[Collapse]:
     """Yield the collapses of a record; ``told`` are the API's words, by number of a call."""
-    told = told or {}
+    told, tree = told or {}, workload.tree
     subject = Subject(workload, sheet, {})
     last: dict[object, Call] = {}
     for call in workload:
@@ -90,7 +69,7 @@ def collapses(
                 earlier=earlier,
                 established=established,
                 read=call.recorded.read,
-                cause=word or _cause(workload, sheet, earlier, call),
+                cause=word or cause_of(tree, earlier, call, lambda: cache_for(workload, sheet)),
                 told=word is not None,
             )
 
@@ -100,20 +79,25 @@ def _kept(usage: Usage) -> int:
     return usage.read + usage.written
 
 
-def _cause(workload: Workload, sheet: Sheet, earlier: Call, call: Call) -> str:
-    """Find out what a call has that the one before it had not, the first thing first."""
+def cause_of(
+    tree: PrefixTree, earlier: Call, call: Call, cache: Callable[[], SimulatedCache]
+) -> str:
+    """Find out what a call has that the one before it had not, the first thing first.
+
+    Both have the marks they were sent with; ``cache`` makes an empty one to serve them in.
+    """
     before, after = earlier.tariff, call.tariff
     if (before.model, before.speed, before.platform) != (after.model, after.speed, after.platform):
         return "model_changed"
     if not call.marks:
         return "not_marked"
-    changed = _changed(workload.tree, earlier, call)
+    changed = _changed(tree, earlier, call)
     if changed is not None:
         return changed
     lifetime = max((mark.lifetime for mark in earlier.marks), key=_seconds, default=None)
     if lifetime is not None and call.at - earlier.at > lifetime.seconds:
         return "ttl_expired"
-    return _simulated(workload, sheet, earlier, call)
+    return _simulated(cache(), earlier, call)
 
 
 def _seconds(lifetime: Lifetime) -> int:
@@ -132,9 +116,8 @@ def _changed(tree: PrefixTree, earlier: Call, call: Call) -> str | None:
     return None
 
 
-def _simulated(workload: Workload, sheet: Sheet, earlier: Call, call: Call) -> str:
+def _simulated(cache: SimulatedCache, earlier: Call, call: Call) -> str:
     """Serve the two, and say if the marks explain what was not read."""
-    cache = cache_for(workload, sheet)
     try:
         kept = _kept(cache.serve(earlier, earlier.marks))
         read = cache.serve(call, call.marks).read

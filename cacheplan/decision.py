@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cacheplan.causes import Shortfall
 from cacheplan.entries import Marked
 from cacheplan.labels import Tags
 from cacheplan.prompt import Lifetime, Place
@@ -62,6 +63,8 @@ class Decision:
     #: What was billed, and the kind of failure, once the call is over.
     billed: Usage | None = None
     error: str | None = None
+    #: That it read far less than the call before it in its conversation had kept, and why.
+    collapse: Shortfall | None = None
     #: What the session needs to recognise the call by.
     slip: Any = field(default=None, repr=False, compare=False)
 
@@ -84,4 +87,5 @@ class Decision:
                     f"{word}: {usage.read:,} read, {usage.written:,} written,"
                     f" {usage.uncached:,} uncached"
                 )
-        return "\n".join([*lines, f"failed: {self.error}"] if self.error else lines)
+        ends = (("collapsed", self.collapse), ("failed", self.error))
+        return "\n".join([*lines, *(f"{word}: {end}" for word, end in ends if end)])

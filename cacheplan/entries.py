@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cacheplan.causes import Shortfall
 from cacheplan.labels import Tags
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Level, Lifetime
@@ -102,6 +103,8 @@ class Entry:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     #: How often the SDK had tried before.
     retries: int = 0
+    #: What was lost where it read far less than its conversation had kept.
+    collapse: Shortfall | None = None
 
     @property
     def tariff(self) -> Tariff:

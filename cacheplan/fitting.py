@@ -29,6 +29,7 @@ __all__ = [
     "beside",
     "in_written_order",
     "may_be_short",
+    "names",
     "permitted",
     "too_short",
     "without_tails",
@@ -162,3 +163,14 @@ def too_short(body: Mapping[str, Any], per_byte: float, minimum: int) -> bool:
             elif text is not None:
                 return False
     return size * per_byte * (1 + DOUBT) + _FRAMES < minimum
+
+
+def names(complaint: str, placed: Placed) -> bool:
+    """Tell whether the service's complaint names the block that a mark stands on."""
+    place = placed.place
+    path = f"{place.level}.{place.index}"
+    if str(place.level) == "messages":
+        path += f".content.{place.content or 0}"
+    at = complaint.find(path)
+    behind = complaint[at + len(path) : at + len(path) + 1]
+    return at >= 0 and not behind.isdigit()

@@ -24,6 +24,7 @@ from cacheplan.envelopes import Envelope
 from cacheplan.errors import RejectedError
 from cacheplan.facts import find
 from cacheplan.guesses import Guess, Scale
+from cacheplan.losses import Losses
 from cacheplan.measures import Measures
 from cacheplan.pending import Change
 from cacheplan.places import BEFORE, Places, is_from_end
@@ -31,6 +32,7 @@ from cacheplan.plan import Plan
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prices import Sheet, Tariff
 from cacheplan.prompt import Breakpoint
+from cacheplan.simulator import SimulatedCache
 from cacheplan.turns import Reading, Turns
 from cacheplan.usage import Usage
 from cacheplan.workload import Call
@@ -76,6 +78,7 @@ class Generation:
         self.full = False
         self._plan = plan
         self._assume = assume
+        self._sheet = sheet
         #: How long prefixes are.
         self.measures = Measures(self.tree, scale)
         self._bodies = Turns(self.tree, Guess(), assume)
@@ -83,10 +86,12 @@ class Generation:
         self._marker = plan.marker(self.tree) if plan else None
         self.policy = None if plan else Adaptive(self.tree, sheet, assume)
         # Which thinking was dropped would be looked up in the whole tree on every call.
-        quiet = replace(assume, thinking_check="ignore")
-        self._cache = AwaitedCache(self.tree, self._floor_by(sheet), quiet)
+        self._quiet = replace(assume, thinking_check="ignore")
+        self._cache = AwaitedCache(self.tree, self._floor_by(sheet), self._quiet)
         #: The places of the prompt before, by node: those of a conversation stay the same.
         self._named_last: tuple[Any, dict[int, str]] = ((), {})
+        #: What conversations had kept, and did not read.
+        self.losses = Losses(self.tree, self._empty)
         self._because: dict[tuple[str, str | None], Mapping[str, str]] = {}
         self._keys: dict[int, bytes] = {}
         #: By node: when the path to it was last told in full.
@@ -96,6 +101,10 @@ class Generation:
     def _floor_by(self, sheet: Sheet) -> Callable[[Tariff], int | None]:
         """Return the function that says how long a prefix must be under a tariff."""
         return lambda tariff: sheet.minimum(tariff.model, tariff.platform, self._assume)
+
+    def _empty(self) -> SimulatedCache:
+        """Return an empty cache over the same tree, to try something out in."""
+        return SimulatedCache(self.tree, self._floor_by(self._sheet), self._quiet)
 
     def read(self, body: dict[str, Any], envelope: Envelope) -> Reading | None:
         """Read one body; ``None`` if the service holds its start."""

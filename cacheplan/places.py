@@ -119,12 +119,16 @@ class Places:
             node = tree.parent[node] if node > first else -1
         return node if node > first and not tree.unmarkable[node] else -1
 
-    def fixed(self, tip: int) -> tuple[tuple[str, int], ...]:
-        """Return the places of a prompt that do not move, with their prefixes, in order."""
+    def opening(self, tip: int) -> tuple[int, ...]:
+        """Return the prefixes that end with the first blocks of a prompt's messages."""
         if len(self._openings) < len(self._tree):
             self._grow()
-        tree = self._tree
-        key = (tree.tools_end[tip], tree.system_end[tip], self._openings[tip])
+        return self._openings[tip]
+
+    def fixed(self, tip: int) -> tuple[tuple[str, int], ...]:
+        """Return the places of a prompt that do not move, with their prefixes, in order."""
+        tree, opening = self._tree, self.opening(tip)
+        key = (tree.tools_end[tip], tree.system_end[tip], opening)
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = tuple(self._find(*key))

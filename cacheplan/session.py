@@ -25,7 +25,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
@@ -39,11 +39,12 @@ from cacheplan.fitting import (
     beside,
     in_written_order,
     may_be_short,
+    names,
     permitted,
     too_short,
     without_tails,
 )
-from cacheplan.generation import Chosen, Generation, Sending
+from cacheplan.generation import Chosen, Generation
 from cacheplan.guesses import BYTES, Scale
 from cacheplan.marked import marks_of
 from cacheplan.marks import mark, unmark
@@ -52,6 +53,7 @@ from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Breakpoint
 from cacheplan.sites import sites
+from cacheplan.slips import Slip
 from cacheplan.turns import Reading
 from cacheplan.usage import Usage
 from cacheplan.validity import validate
@@ -67,20 +69,6 @@ BARRED: Final = 4096
 _SHORT: Final = "it is shorter than anything the service keeps"
 _TOGETHER: Final = "the service would refuse its marks and ours together"
 _WAYS: Final = ("respect", "fill", "replace")
-
-
-class _Slip(NamedTuple):
-    """What a call is recognised by when it is over."""
-
-    generation: Generation
-    call: Call
-    #: The prefixes that were marked, as the decision's marks.
-    nodes: tuple[int, ...]
-    #: All marks that it was to go out with, those of the caller among them; whether it was
-    #: to carry ours; and what it is expected to leave behind.
-    going: tuple[Breakpoint, ...]
-    applied: bool
-    sending: Sending
 
 
 class Session:
@@ -167,25 +155,27 @@ class Session:
 
     def learn(self, decision: Decision, outcome: Outcome, at: float | None = None) -> None:
         """Do the same where nobody wants to know of it."""
-        if isinstance(decision.slip, _Slip):
+        if isinstance(decision.slip, Slip):
             with self._lock:
-                _ended(decision, decision.slip, outcome, decision.at if at is None else at)
+                decision.slip.ended(decision, outcome, decision.at if at is None else at)
 
     def curious(self, decision: Decision) -> bool:
         """Tell whether an answer teaches anything, where nobody wants to know of it."""
         with self._lock:
-            return isinstance(decision.slip, _Slip) and self._scale.curious(decision.model)
+            return isinstance(decision.slip, Slip) and self._scale.curious(decision.model)
 
     def begun(self, decision: Decision, at: float) -> None:
         """Take note that the response to a call begins, which may take long to end."""
         slip = decision.slip
-        if isinstance(slip, _Slip) and slip.applied == decision.applied:
+        if isinstance(slip, Slip) and slip.applied == decision.applied:
             with self._lock:
-                _begun(decision, slip, at)
+                slip.begun(decision, at)
 
     def finished(self, decision: Decision, entry: Entry) -> Decision:
         """Return the decision with what became of it, and nothing else held on to."""
-        return replace(decision, billed=entry.usage, error=entry.error, slip=None)
+        return replace(
+            decision, billed=entry.usage, error=entry.error, collapse=entry.collapse, slip=None
+        )
 
     def seal(self, decision: Decision) -> Decision:
         """Return a decision that may be kept for a day, as for the results of a batch."""
@@ -196,7 +186,7 @@ class Session:
 
         Where the complaint names a block, the rule of that mark alone is given up.
         """
-        named = [mark.rule for mark in decision.marks if _names(complaint, mark)]
+        named = [mark.rule for mark in decision.marks if names(complaint, mark)]
         rules = tuple(dict.fromkeys(named)) or tuple(decision.rules)
         with self._lock:
             lane = (decision.model, decision.label)
@@ -289,7 +279,7 @@ class Session:
             left=left or ("" if applied else _why(marks)),
             dropped=tuple(dropped),
             predicted=sending.usage,
-            slip=_Slip(generation, call, tuple(ours), going, applied, sending),
+            slip=Slip(generation, call, tuple(ours), going, applied, sending),
         )
         return result, decision
 
@@ -377,12 +367,14 @@ class Session:
         """Learn from an answer, and return what the entry says of the prompt."""
         if decision.slip is None:
             return {"marked": decision.found}
-        if not isinstance(decision.slip, _Slip):
+        if not isinstance(decision.slip, Slip):
             return dict(decision.slip)
         generation, call, nodes, *_ = decision.slip
+        collapse = None
         with self._lock:
             if outcome is not None:
-                _ended(decision, decision.slip, outcome, at)
+                decision.slip.ended(decision, outcome, at)
+                collapse = decision.slip.collapse(decision, outcome)
             parent, steps = generation.steps(call.tip, decision.at)
             tip, keys = generation.key(call.tip), [generation.key(node) for node in nodes]
         marked = () if decision.applied and self.replaces else decision.found
@@ -400,28 +392,8 @@ class Session:
             "marked": marked,
             "speed": tariff.speed,
             "geo": tariff.geo,
+            "collapse": collapse,
         }
-
-
-def _ended(decision: Decision, slip: _Slip, outcome: Outcome, at: float) -> None:
-    """Learn how a call ended: when its entries could be read, or that there are none."""
-    usage, error = outcome.ended()
-    if slip.applied != decision.applied or (usage is None and error is not None):
-        slip.generation.failed(slip.sending)
-    elif outcome.first_token_after is None:
-        _begun(decision, slip, at)
-    else:
-        _begun(decision, slip, min(at, decision.at + outcome.first_token_after))
-    if usage is not None and not outcome.own_rounds:
-        # Marks that were refused were taken out again, and the caller's went out.
-        marks = slip.going if slip.applied == decision.applied else slip.call.marks
-        slip.generation.measures.settle(slip.call, marks, usage)
-
-
-def _begun(decision: Decision, slip: _Slip, at: float) -> None:
-    """Take note of when a response began; a session's time may stand still meanwhile."""
-    sent, after = slip.call.at, max(0.0, at - decision.at)
-    slip.generation.begun(slip.sending, sent, sent + after)
 
 
 def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision:
@@ -433,14 +405,3 @@ def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision
 def _why(marks: tuple[Placed, ...]) -> str:
     """Say why a body that could be marked was not."""
     return "only watched" if marks else "nothing is worth a mark"
-
-
-def _names(complaint: str, placed: Placed) -> bool:
-    """Tell whether the service's complaint names the block that a mark stands on."""
-    place = placed.place
-    path = f"{place.level}.{place.index}"
-    if str(place.level) == "messages":
-        path += f".content.{place.content or 0}"
-    at = complaint.find(path)
-    behind = complaint[at + len(path) : at + len(path) + 1]
-    return at >= 0 and not behind.isdigit()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cacheplan import causes
 from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
 from cacheplan.books import Books, balance
@@ -60,13 +61,8 @@ def recall(path: str | PathLike[str]) -> Recalled:
 
 def told(entries: Sequence[Entry]) -> dict[int, str]:
     """Return the API's own word for what broke a prefix, by number of the entry."""
-    found = {}
-    for number, entry in enumerate(entries):
-        reason = entry.diagnostics.get("cache_miss_reason")
-        word = reason.get("type") if isinstance(reason, Mapping) else reason
-        if isinstance(word, str) and word.endswith("_changed"):
-            found[number] = word
-    return found
+    words = ((number, causes.told(entry.diagnostics)) for number, entry in enumerate(entries))
+    return {number: word for number, word in words if word is not None}
 
 
 def booked(path: str | PathLike[str]) -> tuple[list[Entry], bytes | None]:
