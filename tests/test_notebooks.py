@@ -49,8 +49,7 @@ def _watched(*args, **kwargs):
                 "from": [axis.get_xlim()[0], axis.get_ylim()[0]],
                 "ticks": [[text.get_text() for text in side.get_ticklabels()]
                           for side in (axis.xaxis, axis.yaxis)],
-                "bars": bool(axis.containers),
-                "lines": bool(axis.lines),
+                "lengths": bool(axis.containers or axis.lines),
                 "font": axis.xaxis.label.get_fontname(),
             }
             for axis in _plt.figure(number).axes
@@ -184,9 +183,8 @@ def plain(axes: list[dict[str, Any]]) -> None:
             counted = any(re.match(r"[0-9.,]+$", tick) for tick in axis["ticks"][side])
             named = any(other["labels"][side] for other in axes)
             assert named or not counted, f"numbers that nobody names: {axis['ticks'][side]}"
-        length = 0 if axis["bars"] else 1
-        if (axis["bars"] or axis["lines"]) and axis["scales"][length] == "linear":
-            assert axis["from"][length] == 0, "a length that does not begin at zero"
+            lengths = counted and axis["scales"][side] == "linear" and axis["lengths"]
+            assert not lengths or axis["from"][side] == 0, "lengths that do not begin at zero"
 
 
 @pytest.mark.usefixtures("own_kernel")
