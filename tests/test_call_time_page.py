@@ -21,6 +21,7 @@ def test_every_block_runs(
 ) -> None:
     """The blocks run in their order, and the first does what the page says of it."""
     pytest.importorskip("httpx2")
+    anthropic = pytest.importorskip("anthropic", minversion="0.108")
     rule = Rule(place="system", lifetime=Lifetime.ONE_HOUR, because="read again within the hour")
     plan = Plan(lanes=(Lane(model=None, label=None, rules=(rule,)),))
     plan.save(str(tmp_path / "plan.json"))
@@ -32,6 +33,9 @@ def test_every_block_runs(
         monkeypatch.setenv("ANTHROPIC_BASE_URL", fake.url)
         for block in blocks:
             exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102 -- the page's own words
+        for held in names.values():
+            if isinstance(held, anthropic.Anthropic):
+                held.close()
     assert len(fake.calls) == 1
     assert "cache_control" in str(fake.bodies[0]["system"])
     out = capsys.readouterr().out
