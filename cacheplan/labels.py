@@ -97,6 +97,8 @@ class label:  # noqa: N801 -- used as a word of the language, like ``contextlib.
 
     def __call__(self, function: _Function) -> _Function:
         """Have a function always run inside."""
+        if isinstance(function, type) or not callable(function):
+            raise TypeError("a label goes around functions, not around classes or values")
         if inspect.isasyncgenfunction(function):
             made: Any = self._pulled(function)
         elif inspect.iscoroutinefunction(function):

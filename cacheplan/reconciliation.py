@@ -191,7 +191,9 @@ class _Sides:
                 unexplained += [Unexplained(row.where, "it names no model") for row in used[key]]
         used = {key: rows for key, rows in used.items() if key.model}
         gaps, cells, tokens = self._gaps(ledger, used) if self._usage else ([], 0, 0)
-        gaps, later = _across_midnight(gaps)
+        gaps, later = _across_midnight(
+            gaps, lambda key, counter: ledger.get(key, _EMPTY).tokens(counter)
+        )
         priced, money, amount = (
             self._priced(ledger, used, paid) if self._cost else ([], 0, Decimal())
         )
@@ -369,19 +371,43 @@ def _compared(charged: Sequence[Said], amount: Decimal, least: Decimal, most: De
     return "dearer" if amount > most else "cheaper"
 
 
-def _across_midnight(gaps: Sequence[Gap]) -> tuple[list[Gap], list[Gap]]:
-    """Part gaps from tokens that the report has a day later, all of them, than the ledger."""
-    by_place = {(gap.key, gap.counter): gap for gap in gaps}
-    later: dict[tuple[Key, str], None] = {}
+def _across_midnight(
+    gaps: Sequence[Gap], tokens: Callable[[Key, str], int]
+) -> tuple[list[Gap], list[Gap]]:
+    """Part gaps from tokens that the report has a day later than the ledger, to the token.
+
+    Day by day what the ledger has too much goes over to the next, never more than that day
+    has; where the days come out even, none of them lacks anything.
+    """
+    places: dict[tuple[Key, str], list[Gap]] = {}
     for gap in gaps:
-        day = (date.fromisoformat(gap.key.day) + timedelta(days=1)).isoformat()
-        place, following = (gap.key, gap.counter), (gap.key._replace(day=day), gap.counter)
-        other = by_place.get(following)
-        moved = gap.ledger - gap.report
-        if other is None or place in later or moved <= 0 or other.report - other.ledger != moved:
-            continue
-        later[place] = later[following] = None
+        places.setdefault((gap.key._replace(day=""), gap.counter), []).append(gap)
+    later: set[tuple[Key, str]] = set()
+    for days in places.values():
+        run: list[Gap] = []
+        over = 0
+        for gap in days:
+            if run and not all(tokens(*place) >= over for place in _between(run[-1], gap)):
+                run, over = [], 0
+            over += gap.ledger - gap.report
+            run.append(gap)
+            if over == 0:
+                later.update((one.key, one.counter) for one in run)
+            if not 0 < over <= gap.ledger:
+                run, over = [], 0
     return (
         [gap for gap in gaps if (gap.key, gap.counter) not in later],
         [gap for gap in gaps if (gap.key, gap.counter) in later],
     )
+
+
+def _between(earlier: Gap, later: Gap) -> Iterator[tuple[Key, str]]:
+    """Yield the days between two gaps of one place: as much went over as came."""
+    day = _date(earlier) + timedelta(days=1)
+    while day < _date(later):
+        yield earlier.key._replace(day=day.isoformat()), earlier.counter
+        day += timedelta(days=1)
+
+
+def _date(gap: Gap) -> date:
+    return date.fromisoformat(gap.key.day)

@@ -203,6 +203,12 @@ class TestFunctions:
         assert asyncio.run(read()) == [(("parts", {}), NOTHING)] * 3
         assert closed == [("parts", {})] * 3
 
+    @pytest.mark.parametrize("wrong", [Path, 3, None])
+    def test_what_is_no_function(self, wrong: Any) -> None:
+        """A class would no longer be one, so it is refused, as is a value."""
+        with pytest.raises(TypeError, match="around functions"):
+            label("a")(wrong)
+
     def test_an_error_is_the_callers(self) -> None:
         """What a function raises comes out, and the label is gone."""
 

@@ -319,6 +319,23 @@ class TestDays:
             ("2026-10-02", 0, 3),
         ]  # fmt: skip
 
+    @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), min_size=2, max_size=8))
+    def test_every_midnight(self, days: list[tuple[int, int]]) -> None:
+        """However many calls end on the next day, day after day, nothing is missing."""
+
+        def made(day: float, tokens: int) -> Made:
+            at = BEGIN + day * DAY + 4_000
+            return Made(at, MODELS[0], "default", "batch", "", Usage(output=tokens))
+
+        ledger = [made(at, part) for at, day in enumerate(days) for part in day]
+        served = [made(at, day[0]) for at, day in enumerate(days)]
+        served += [made(at + 1, day[1]) for at, day in enumerate(days)]
+        found = compared(ledger, served, "old")
+        assert not found.gaps
+        assert found.later
+        lost = compared(ledger, served[1:], "old")
+        assert lost.gaps
+
     def test_only_some_days(self) -> None:
         """Outside of the days that are asked for nothing is looked at."""
         made = month(random.Random(5), 400)
