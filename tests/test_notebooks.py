@@ -7,6 +7,7 @@ import base64
 import importlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fonts")
     subprocess.run(
         [sys.executable, "-c", "import matplotlib.font_manager"],
-        env={"MPLCONFIGDIR": str(folder), "HOME": str(folder)},
+        env={**os.environ, "MPLCONFIGDIR": str(folder)},
         check=True,
     )
     return folder
