@@ -118,9 +118,9 @@ class TestTotals:
         strata = [Stratum("a", calls, 2)]
         sizes = {unit.number: unit.size for unit in calls}
         whole, labels = estimated(strata, {0: 9.0, 1: 11.0}, sizes, 0.95)
-        # A variance of 2 each, half of them drawn, doubled for the fitted ratio.
-        error = math.sqrt(2 * 16 * 0.5 * 2 / 2)
-        assert whole == pytest.approx([40, max(40 - quantile(0.95, 1) * error, 0), 85.2], rel=0.01)
+        # Without the one it would be 44, without the other 36; half of all are drawn.
+        error = quantile(0.95, 1) * math.sqrt((1 - 1 / 2) * (4**2 + 4**2) / 2)
+        assert whole == pytest.approx([40, 40 - error, 40 + error])
         assert labels == {"a": whole}
 
     def test_nothing_is_below_zero(self) -> None:
