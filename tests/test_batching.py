@@ -152,7 +152,7 @@ class TestMarks:
 
     @settings(max_examples=60)
     @given(DRAWN)
-    def test_no_uniform_marks_do_better(self, calls: Workload) -> None:
+    def test_marks_never_cost_more_than_none(self, calls: Workload) -> None:
         """Midway between both ends no batch costs more than one without marks."""
         found = arrange(calls, SHEET)
         plain = arrange(calls, SHEET, marker=lambda _: ())

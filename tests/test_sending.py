@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import pytest
@@ -238,6 +239,21 @@ class TestLostAnswers:
         assert slow.states() == ["sent"] * 3
         assert set(slow.sent().values()) == {1}
 
+    def test_our_own_other_file_is_not_this_one(self, slow: Post) -> None:
+        """A batch in progress that is known to be another of our files is not waited for."""
+        slow.submit()
+        slow.fake.sleep(3600)
+        with pytest.raises(KilledError):
+            slow.submit(die=2)
+        _someone_else(slow.fake, 3)
+        slow.fake.sleep(1800)
+        assert "may have arrived" in slow.submit()[0]
+        assert slow.states() == ["sent", "sending", "sent"]
+        slow.fake.sleep(1800)
+        assert slow.submit() == []
+        assert slow.states() == ["sent"] * 3
+        assert set(slow.sent().values()) == {1}
+
     def test_what_arrives_late_is_not_sent_again(self, post: Post) -> None:
         """A request still on its way when its sender died is waited for."""
         with pytest.raises(KilledError):
@@ -276,16 +292,19 @@ class TestLostAnswers:
             post.submit(die=2)
         before = len(post.fake.received)
         assert post.submit() == []
-        assert [one.path for one in post.fake.received[before:]].count(f"{PATH}/x") == 0
         lists = [one for one in post.fake.received[before:] if one.method == "GET"]
         assert not any(one.path.endswith("results") for one in lists)
 
 
-def _someone_else(fake: FakeAnthropic) -> None:
-    """Send a batch of one request, as another program of the workspace would."""
+def _someone_else(fake: FakeAnthropic, requests: int = 1) -> None:
+    """Send a batch, as another program of the workspace would."""
     body = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": [_HELLO]}
+    made: Any = [
+        {"custom_id": f"other-{fake.now}-{number}".replace(".", "_"), "params": body}
+        for number in range(requests)
+    ]
     with _other(fake) as client:
-        client.messages.batches.create(requests=[{"custom_id": "other", "params": body}])  # type: ignore[typeddict-item]
+        client.messages.batches.create(requests=made)
 
 
 _HELLO = {"role": "user", "content": "Hello"}
@@ -326,7 +345,7 @@ class TestRefusals:
         assert post.now == 0
         once(post)
 
-    @pytest.mark.parametrize("code", [500, 529])
+    @pytest.mark.parametrize("code", [408, 409, 500, 529])
     def test_a_failing_service(self, post: Post, code: int) -> None:
         """Where the service failed, it is looked whether the file arrived, and said if not."""
         _before_posting(post, lambda: post.fake.fail(code, path=PATH, message="no, thank you"))
