@@ -25,6 +25,7 @@ def costs(*, by: str, no_savings: bool, form: str, **given: Any) -> None:
     from cacheplan.io.desk import Desk
 
     desk = Desk(**given)
-    found = spent(desk, by.split(","), savings=not no_savings)
+    names = [name.strip() for name in by.split(",")]
+    found = spent(desk, names, savings=not no_savings)
     showing.books(found, form)
     desk.leave(found.unpriced)
