@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from letters import Letters
 
+from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.io.reading import lines, opened, read
 
@@ -387,3 +388,18 @@ def test_how_it_is_read_reaches_the_calls(path: Path) -> None:
     assert list(one) == list(again) != list(other)
     assert {call.tariff.model for call in one} == {"claude-haiku-5-5"}
     assert one.tokens_from == "estimated"
+
+
+def test_a_factor_that_was_asked_for(tmp_path: Path) -> None:
+    """Lengths follow the factor that the assumptions name."""
+    path = tmp_path / "calls.jsonl"
+    body = {
+        "model": "claude-sonnet-5",
+        "messages": [{"role": "user", "content": "some words " * 500}],
+    }
+    path.write_text(json.dumps({"at": 0, "request": body}))
+    plain, longer = (
+        read(path, assume=Assumptions.parse([f"token_factor={factor}"])) for factor in (1, 2)
+    )
+    once, twice = (calls.prompt_tokens(calls.calls[0]) for calls in (plain, longer))
+    assert twice > 1.9 * once

@@ -110,7 +110,7 @@ def check(
 
     return checking.check(
         body,
-        counter=counter or default_counter(),
+        counter=counter or default_counter(assume),
         sheet=sheet or Sheet.default(),
         assume=assume,
         platform=platform,
@@ -132,7 +132,7 @@ def explain(
     return explanation.explain(
         earlier,
         later,
-        counter=counter or default_counter(),
+        counter=counter or default_counter(assume),
         sheet=sheet or Sheet.default(),
         assume=assume,
     )

@@ -54,7 +54,7 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     the workload's notes; ``texts`` keeps what each distinct block says, which a review
     needs; ``watch`` hears how many bytes each line has.
     """
-    counter = counter or default_counter()
+    counter = counter or default_counter(assume)
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
     origins, skipped = Origins(), 0
