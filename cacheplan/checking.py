@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cacheplan.assumptions import Assumptions
+from cacheplan.conversations import nonsense, shape, unsupported
 from cacheplan.errors import InputError
 from cacheplan.finding import Finding
 from cacheplan.patterns import volatile
@@ -39,16 +40,21 @@ def check(
 ) -> list[Finding]:
     """Return what is wrong with one body, refusals first.
 
-    Warnings about marks need the body to be one that the service takes.
+    Warnings about marks need the body to be one that the service takes. A model and
+    ``max_tokens`` may be filled in by a client, so a body without them is looked at too.
     """
     assume = assume or Assumptions()
-    findings = [
-        Finding(rule=fault.rule, severity="error", message=fault.message, place=fault.place)
-        for fault in validate(body, platform, surface=surface)
-    ]
-    if findings:
-        return findings
-    parsed = parse(body, assume)
+    marked = validate(body, platform, surface=surface)
+    # Nothing is said of what cannot be read as blocks, but where that is.
+    parsed = None if marked else parse(body, assume)
+    formed = list(shape(body))
+    faults = [*formed, *unsupported(body), *marked, *([] if formed else nonsense(body))]
+    if faults or parsed is None:
+        return [
+            Finding(rule=fault.rule, severity="error", message=fault.message, place=fault.place)
+            for fault in faults
+        ]
+    findings: list[Finding] = []
     findings += _without_marks(parsed)
     findings += _duplicate(parsed)
     findings += _volatile(parsed)

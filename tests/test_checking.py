@@ -14,6 +14,7 @@ from cacheplan.checking import check
 from cacheplan.errors import InputError
 from cacheplan.facts import BREAKPOINTS
 from cacheplan.finding import SEVERITIES, Finding
+from cacheplan.io.fake.asking import sensible, shaped
 from cacheplan.prices import Sheet
 from cacheplan.projection import replay
 from cacheplan.prompt import Level, Place
@@ -158,13 +159,48 @@ class TestRefusals:
 
     @given(body=bodies(marked=True))
     def test_errors_are_the_faults(self, body: dict[str, Any]) -> None:
-        """On any body the errors are what the rules of the service find, in their order."""
-        faults = validate(body)
+        """On any body the errors are the service's rules, and the first is what it says."""
+        faults = [fault.message for fault in validate(body)]
         found = checked(body)
         errors = [finding.message for finding in found if finding.severity == "error"]
-        assert errors == [fault.message for fault in faults]
-        if faults:
+        assert [one for one in errors if one in faults] == faults
+        refusal = shaped(body, strict=False) or sensible(body, "anthropic", "messages", strict=True)
+        assert errors[:1] == ([refusal.message] if refusal else [])
+        if errors:
             assert len(found) == len(errors)
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            (request(), "messages: at least one message is required"),
+            (request(message("user", "Hi"), {"role": "assistant", "content": [USE]}), "ids were"),
+            (asked({"type": "tool_result", "tool_use_id": "t", "content": "x"}), "unexpected"),
+            (asked(text(), tools=[tool("a"), tool("a", "again")]), "names must be unique"),
+            (asked(text(), model="claude-haiku-4-5", max_tokens=10**6), "max_tokens: 1000000 >"),
+            (request({"role": "user", "content": ""}), "must have non-empty content"),
+        ],
+    )
+    def test_what_is_not_about_marks(self, body: dict[str, Any], words: str) -> None:
+        """A body without marks is refused as well: for its shape, its tools, its talk."""
+        (found,) = checked(body)
+        assert found.severity == "error"
+        assert words in found.message
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"messages": [message("user", "Hi")]},
+            asked(
+                {"type": "tool_result", "tool_use_id": "t", "content": "x"},
+                thread={"type": "continue", "previous_message_id": "m"},
+            ),
+            asked(text(), a_member_of_tomorrow=1),
+            request(message("assistant", "Hi")),
+        ],
+    )
+    def test_where_nobody_can_be_sure(self, body: dict[str, Any]) -> None:
+        """What a client fills in, a thread holds or nobody here knows is no refusal."""
+        assert [finding.rule for finding in checked(body)] == ["no-mark"]
 
 
 def _as_sent(call: Any) -> Any:
