@@ -14,7 +14,7 @@ from typing import Final
 
 from cacheplan.facts import Model
 from cacheplan.makeup import makeup
-from cacheplan.prompt import Block
+from cacheplan.prompt import Block, Level
 from cacheplan.tokens import Count
 
 __all__ = ["Guess", "Scale"]
@@ -54,8 +54,14 @@ class Guess:
         ratio = BYTES[generation]
         found = []
         for block in blocks:
+            said = block.body.get("text") if block.kind == "text" else None
+            if said and isinstance(said, str) and block.level is not Level.TOOLS:
+                # Most blocks are text and nothing else, which needs no taking apart.
+                tokens = _size(said) / ratio
+                found.append(Count(round(tokens), round(DOUBT * tokens)))
+                continue
             made = makeup(block, generation)
-            size = sum(len(text) if text.isascii() else _size(text) for text in made.texts)
+            size = sum(map(_size, made.texts))
             tokens = size / ratio + made.tokens
             found.append(Count(round(tokens), round(DOUBT * size / ratio + made.doubt)))
         return found
@@ -63,7 +69,7 @@ class Guess:
 
 def _size(text: str) -> int:
     """Return how many bytes a text has; half of a surrogate pair has its own."""
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class Scale:

@@ -233,7 +233,7 @@ class Session:
         label, _, workspace, platform, surface, _ = origin
         if self._too_short(body, platform):
             return body, _untouched(at, origin, _SHORT, model=body["model"])
-        reading = generation.read(body, Envelope(platform, surface, workspace, at))
+        reading = generation.read(body, Envelope(platform, surface, workspace))
         if reading is None:
             why = "the service holds the start of this prompt"
             return body, _untouched(at, origin, why, model=body.get("model"))

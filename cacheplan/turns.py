@@ -111,7 +111,8 @@ class Turns(Bodies):
     def take(self, body: dict[str, Any], envelope: Envelope) -> Reading | None:
         """Read a body; ``None`` if the service holds its start."""
         messages = body.get("messages")
-        envelope = envelope._replace(at=None)
+        if envelope.at is not None:
+            envelope = envelope._replace(at=None)
         given = sorted(key for key in body.keys() & _HEAD if body[key] is not None)
         written = encode({key: body[key] for key in given})
         key = (xxh3_128_intdigest(written), envelope)

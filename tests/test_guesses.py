@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cacheplan.facts import find
-from cacheplan.guesses import DOUBT, MODELS, PLAUSIBLE, Guess, Scale
+from cacheplan.guesses import ANSWERS, BYTES, DOUBT, MODELS, PLAUSIBLE, Guess, Scale
+from cacheplan.makeup import makeup
 from cacheplan.prompt import Block, Level
 
 
@@ -29,6 +30,19 @@ def test_prose_and_code_lie_inside_the_doubt(said: str, characters_a_token: floa
     (count,) = Guess().count([text(said * 100)], known.model)
     assert abs(count.tokens - len(said) * 100 / characters_a_token) <= count.doubt
     assert count.doubt == pytest.approx(DOUBT * count.tokens, rel=0.1)
+
+
+@given(said=st.text(), level=st.sampled_from(Level))
+def test_text_and_nothing_else(said: str, level: Level) -> None:
+    """Text alone is guessed as if it had been taken apart like any block."""
+    body = {"type": "text", "text": said}
+    block = Block(level=level, kind="text", body=body)
+    made = makeup(block, "new")
+    size = sum(len(part.encode("utf-8", "surrogatepass")) for part in made.texts)
+    expected = round(size / BYTES["new"] + made.tokens)
+    assert [count.tokens for count in Guess().count([block, block], None)] == [expected] * 2
+    doubt = round(DOUBT * size / BYTES["new"] + made.doubt)
+    assert {count.doubt for count in Guess().count([block], None)} == {doubt}
 
 
 def test_half_a_surrogate_pair_has_a_length() -> None:
@@ -63,3 +77,12 @@ def test_models_have_a_bound() -> None:
         scale.learn(f"{number}", 10_000, 20_000)
     assert scale.factor("0") == 1
     assert scale.factor(f"{2 * MODELS - 1}") > 1.5
+
+
+def test_answers_are_looked_at_now_and_then() -> None:
+    """Of each model the first answers teach, and then one in as many."""
+    scale = Scale()
+    looked = [scale.curious("m") for _ in range(4 * ANSWERS)]
+    assert all(looked[:ANSWERS])
+    assert sum(looked[ANSWERS:]) == 3
+    assert scale.curious("another")
