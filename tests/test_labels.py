@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -434,8 +435,9 @@ class TestOlderLedgers:
             ledger.record(Entry(at=2.0, model="m", label="after", tags=(("a", "b"),)))
         found = [(entry.label, entry.tags) for entry in recall(older).entries]
         assert found == [("before", ()), ("after", (("a", "b"),))]
-        form = sqlite3.connect(older).execute("SELECT value FROM meta WHERE name = 'format'")
-        assert form.fetchone() == (database.FORMAT,)
+        with closing(sqlite3.connect(older)) as connection:
+            form = connection.execute("SELECT value FROM meta WHERE name = 'format'")
+            assert form.fetchone() == (database.FORMAT,)
 
     def test_many_at_once(self, older: Path) -> None:
         """Where several begin to write at once, it is brought up once."""
