@@ -328,18 +328,19 @@ class Flight:
 
     def _teaches(self, response: Any) -> bool:
         """Tell whether an answer teaches more than that it is there."""
-        session, calls = self._driver.session, [each.decision for each in self.calls]
-        if response.status_code >= _BAD_REQUEST or self.batch or any(map(session.curious, calls)):
-            return any(decision.slip is not None for decision in calls)
+        calls = [each.decision for each in self.calls if each.decision.slip is not None]
+        if response.status_code >= _BAD_REQUEST or self.batch:
+            return bool(calls)
+        if any(map(self._driver.session.curious, calls)):
+            return True
         self._begin()
         return False
 
     def _begin(self) -> None:
         """The first byte is here."""
         self._first = time.monotonic() - self._begun
-        if not self.batch:
-            for each in self.calls:
-                self._driver.session.begun(each.decision, self._driver.clock())
+        for each in () if self.batch else self.calls:
+            self._driver.session.begun(each.decision, self._driver.clock())
 
     def _take(self, text: bytes, *, event: bool) -> None:
         """Look at a whole answer, an event, or a line of results."""
