@@ -91,12 +91,13 @@ def lint(
     edits = [fix.edit for fix in fixes if fix.edit is not None]
     mended = _mended(subject, edits, planned)
     grave = {_name(one) for one in found if one.severity == "warning"}
-    told = [
-        replace(one, severity="warning")
-        if _name(one) in grave and _needed(subject, one, edits, planned, mended)
-        else one
-        for one in told
-    ]
+    if _hidden(subject, told, planned, mended):
+        told = [
+            replace(one, severity="warning")
+            if _name(one) in grave and _needed(subject, one, edits, planned, mended)
+            else one
+            for one in told
+        ]
     return Findings(
         findings=tuple(sorted(told, key=_weight)),
         paid=paid,
@@ -147,6 +148,25 @@ def _mended(subject: Subject, edits: Sequence[Edit], planned: Projection) -> Pro
 def _name(finding: Finding) -> tuple[object, ...]:
     """Return what tells a finding from others, whatever is worked out about it later."""
     return finding.code, finding.lane, finding.place, finding.about, finding.message
+
+
+def _hidden(
+    subject: Subject, told: Sequence[Finding], planned: Projection, mended: Projection
+) -> bool:
+    """Tell whether all that saves nothing alone, together with the rest, saves something.
+
+    Where it does not, which is nearly always, nobody needs to ask of each one by itself.
+    """
+    fixes = [(one, one.fix.edit) for one in told if one.fix is not None and not one.waived]
+    edits = [(one, edit) for one, edit in fixes if edit is not None]
+    seen = [edit for one, edit in edits if one.saving is not None and one.saving > 0]
+    if len(seen) == len(edits):
+        return False
+    without = _mended(subject, seen, planned)
+    whole, before, after = planned.input_cost, without.input_cost, mended.input_cost
+    if whole is None or before is None or after is None:
+        return False
+    return before - after > WORTH * whole
 
 
 def _needed(
