@@ -147,7 +147,7 @@ class Turn(NamedTuple):
     def over(self, block: Mapping[str, Any], at: int) -> tuple[Turn, Gap | None]:
         """Go over one block of what is being said."""
         if self.role == "assistant" and block.get("type") == "tool_use":
-            return self._replace(called=self.called | {str(block.get("id"))}), None
+            return self._replace(called=self.called | {str(block.get("id"))}, at=at), None
         if self.role != "assistant" and block.get("type") == "tool_result":
             name = str(block.get("tool_use_id"))
             gap = None if name in self.called else Gap(asked=False, at=at, ids=(name,))

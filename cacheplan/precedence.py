@@ -17,7 +17,11 @@ from typing import Final
 
 from cacheplan.finding import Finding
 
-__all__ = ["YIELDS", "settled"]
+__all__ = ["BESIDES", "YIELDS", "settled"]
+
+#: What a finding is about that refuses calls for other reasons than marks. They are priced
+#: as if they were taken, so what their marks cost is told beside it.
+BESIDES: Final = "besides marks"
 
 #: What changes from call to call though it need not: a span, a block, the order or the
 #: wording of tools, the order of keys, the form of a text, a text that is not cut; a history,
@@ -65,7 +69,7 @@ def settled(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that give way to no other; they have to be priced already."""
     causes: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.severity != "note" and not finding.waived:
+        if finding.severity != "note" and not finding.waived and finding.about != BESIDES:
             causes.setdefault(finding.code, []).append(finding)
     return [finding for finding in findings if not _yields(finding, causes)]
 

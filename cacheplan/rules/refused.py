@@ -1,7 +1,9 @@
-"""Calls that the service rejects because of their marks.
+"""Calls that the service rejects: for their marks, or for what they hold.
 
 What: five marks or more, a 1-hour mark behind a 5-minute one, or a mark on a block that
-takes none, such as thinking or empty text.
+takes none, such as thinking or empty text. Also a prompt without a message, a `tool_use`
+without its `tool_result`, and two tools of one name, where no usage says that the call was
+answered; such calls are priced nevertheless.
 
 Why: a rejected call costs nothing and answers nothing; the feature is down.
 
@@ -21,7 +23,8 @@ Passes: the mark stands on the last block that takes one.
                                 "cache_control": {"type": "ephemeral"}}]}]}}
 ```
 
-Remedy: keep the last four, on blocks that take one, the longer lifetimes first.
+Remedy: keep the last four, on blocks that take one, the longer lifetimes first. What is
+wrong besides marks has to be mended in the program that sends it.
 
 Order: this rule comes first. No other rule about marks looks at a rejected call.
 
@@ -40,9 +43,11 @@ from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.habits import Habits, habits, only
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.plan import longer, within_rules
+from cacheplan.precedence import BESIDES
 from cacheplan.prompt import Breakpoint, Lifetime
 from cacheplan.refusals import THINKING_REFUSAL
 from cacheplan.subject import Subject
+from cacheplan.unsound import unsound
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
@@ -55,6 +60,7 @@ SEVERITY: Severity = "error"
 def check(subject: Subject) -> Iterator[Finding]:
     """Say which calls are refused, in the service's own words."""
     known = habits(subject)
+    yield from _besides(subject, known)
     lanes: dict[tuple[LaneKey, bool], list[Call]] = {}
     for call in subject.workload:
         words = known.refused.get(call.number)
@@ -81,6 +87,29 @@ def check(subject: Subject) -> Iterator[Finding]:
             message=f"{count} rejected as marked: {words}",
             examples=witnesses(subject, ((call, _culprit(known, call)) for call in calls)),
             fix=None if thinking else fix,
+        )
+
+
+def _besides(subject: Subject, known: Habits) -> Iterator[Finding]:
+    """Say which calls no mark is to blame for: they are refused for what they hold."""
+    found = unsound(subject)
+    lanes: dict[LaneKey, list[Call]] = {}
+    for call in subject.workload:
+        if call.number in found and call.number not in known.refused:
+            lanes.setdefault(kind_of(call), []).append(call)
+    for lane, calls in lanes.items():
+        first = found[calls[0].number]
+        count = "1 call is" if len(calls) == 1 else f"{len(calls):,} calls are"
+        yield Finding(
+            rule="refused",
+            code=CODE,
+            severity=SEVERITY,
+            lane=lane,
+            about=BESIDES,
+            place=place_at(known.tree, first.node),
+            calls=len(calls),
+            message=f"{count} rejected, whatever the marks: {first.words}",
+            examples=witnesses(subject, ((call, found[call.number].node) for call in calls)),
         )
 
 
