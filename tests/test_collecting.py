@@ -175,13 +175,16 @@ class TestDeaths:
         assert set(post.sent().values()) == {1}
         whole(post)
 
-    def test_a_killed_process(self, tmp_path: Path) -> None:
-        """The same with a real process that is killed outright while it books."""
+    @pytest.mark.parametrize(
+        "step", [n if n == 12 else pytest.param(n, marks=pytest.mark.long) for n in range(18)]
+    )
+    def test_killed_processes(self, tmp_path: Path, step: int) -> None:
+        """The same with a real process that is killed outright."""
         post = Post(folder=built(tmp_path), fake=FakeAnthropic(), listening=True)
         with post.fake:
             post.submit()
-            assert _process(post, 9 + 3) == -signal.SIGKILL
-            assert 0 < post.booked() < CALLS
+            assert _process(post, step) == -signal.SIGKILL
+            assert post.booked() == min(max(step - 9, 0), CALLS)
             assert _process(post, None) == 0
         whole(post)
 

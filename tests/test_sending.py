@@ -143,7 +143,9 @@ class TestDeaths:
             post.fake.sleep(600)
         once(post)
 
-    @pytest.mark.parametrize("step", [2, 3])
+    @pytest.mark.parametrize(
+        "step", [n if n in {2, 3} else pytest.param(n, marks=pytest.mark.long) for n in range(12)]
+    )
     def test_killed_processes(self, post: Post, step: int) -> None:
         """The same with a real process that is killed outright."""
         with post.fake:
