@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from cacheplan.errors import InputError
+from cacheplan.io.database import transaction
 
 __all__ = ["FORMAT", "NAME", "Asked", "File", "Outbox", "Result", "Stray", "digest"]
 
@@ -296,7 +297,7 @@ class Outbox:
 
     def book(self, names: Iterable[str], ledger: str) -> None:
         """Write down which requests are in a ledger."""
-        with _whole(self._connection):
+        with transaction(self._connection):
             self._connection.executemany(
                 "INSERT OR IGNORE INTO booked VALUES (?, ?)", ((name, ledger) for name in names)
             )
@@ -313,15 +314,3 @@ def digest(parts: Iterable[bytes]) -> str:
 def _made_sure(connection: sqlite3.Connection) -> None:
     """Have what is written be on the disk before the next line is run."""
     connection.execute("PRAGMA synchronous = FULL")
-
-
-@contextmanager
-def _whole(connection: sqlite3.Connection) -> Iterator[None]:
-    """Write all of it or none."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
