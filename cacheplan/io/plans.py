@@ -15,7 +15,7 @@ from cacheplan.strict_json import value
 __all__ = ["Plan"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Plan(plan.Plan):
     """A plan that knows how to be stored; the value itself touches no file."""
 
