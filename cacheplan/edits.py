@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from cacheplan.lanes import kind_of
 from cacheplan.prefixes import SETTINGS, PrefixTree
 from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.units import Heads, Unit, empty
@@ -88,6 +89,8 @@ class Edit:
     #: Returns the new head of a call (settings included), and what is moved behind the
     #: last message of each call; ``None`` leaves heads alone.
     head: Heads | None = None
+    #: Models whose heads these are, named as lanes are; ``None`` is all of them.
+    models: frozenset[str] | None = None
     #: Returns what a user says first in another order; ``None`` leaves it alone.
     opening: Openings | None = None
     #: Returns what stands in a block's place; ``None`` leaves blocks alone.
@@ -96,6 +99,10 @@ class Edit:
     sequels: Sequels | None = None
     #: By number of a call: when it starts instead.
     times: Mapping[int, float] = field(default_factory=dict)
+
+    def heads(self, model: str) -> Heads | None:
+        """Return what becomes of the heads of calls to one model, named as lanes are."""
+        return self.head if self.models is None or model in self.models else None
 
 
 def edited(workload: Workload, edits: Sequence[Edit]) -> Workload:
@@ -154,7 +161,7 @@ class _Rewrite:
         """Rewrite one call: its prompt, and where its marks stand."""
         head = max(self._old.system_end[call.tip], self._old.tools_end[call.tip])
         if head >= 0:
-            self._head(head)
+            self._head(head, self._edit.heads(kind_of(call)[0]))
         if head in self._kept and call.number not in self._sequels:
             self._tips[call.number] = call.tip
             at = self._edit.times.get(call.number, call.at)
@@ -270,15 +277,15 @@ class _Rewrite:
             tip = own[node] = self._add(tip, self._unit(node, -1))
         return (lambda node: own[node] if node in own else became(node)), tip
 
-    def _head(self, end: int) -> None:
-        """Rewrite one head, once."""
+    def _head(self, end: int, edit: Heads | None) -> None:
+        """Rewrite one head, once; those of two models are never one."""
         if end in self._becomes:
             return
         path, units = self._path(end)
         moved: Sequence[Unit] = ()
         made: Sequence[Unit] = units
-        if self._edit.head is not None:
-            found, more = self._edit.head(units)
+        if edit is not None:
+            found, more = edit(units)
             made = [unit for unit in found if not empty(unit)]
             moved = [unit for unit in more if not empty(unit)]
         if self._forked and self._stays(units, made, moved):

@@ -33,7 +33,7 @@ from cacheplan.subject import Remembering, Subject
 from cacheplan.tables import dollars, percent
 from cacheplan.terms import Terms
 from cacheplan.tokens import TokenCounter
-from cacheplan.workload import Workload
+from cacheplan.workload import Call, Workload
 
 __all__ = ["Done", "Mended", "Mending"]
 
@@ -242,19 +242,20 @@ class Mending:
             if number is None:
                 yield line
                 continue
-            found = self._body(line, edits, calls[number].tariff.platform, tally)
+            found = self._body(line, edits, calls[number], tally)
             for at, edit in enumerate(edits):
                 if number in edit.times:
                     found = moved(found, edit.times[number])
                     tally.calls[at] = tally.calls.get(at, 0) + 1
             yield found
 
-    def _body(self, line: bytes, edits: Sequence[Edit], platform: str, tally: _Tally) -> bytes:
+    def _body(self, line: bytes, edits: Sequence[Edit], call: Call, tally: _Tally) -> bytes:
         """Return one line with its body edited."""
         body = body_in(line)
         if body is None:
             return line
-        found = patched(body, edits, self.assume, platform)
+        platform, model = call.tariff.platform, kind_of(call)[0]
+        found = patched(body, edits, self.assume, platform, model=model)
         if found.left or not self._may(body, found):
             tally.left += 1
             return line

@@ -48,8 +48,17 @@ def patched(
     edits: Sequence[Edit],
     assume: Assumptions,
     platform: str = "anthropic",
+    *,
+    model: str | None = None,
 ) -> Patched:
-    """Return a body as edits would have it; the caller's own is never touched."""
+    """Return a body as edits would have it; the caller's own is never touched.
+
+    ``model`` is the one it was sent to, named as lanes are; ``None`` is what it says itself.
+    """
+    if model is None:
+        named = str(body.get("model", ""))
+        known = facts.find(named)
+        model = known.model.id if known else named
     pieces = parse(body, assume).pieces
     units = [_unit(piece, at) for at, piece in enumerate(pieces)]
     head = [unit for unit in units if unit.level is not Level.MESSAGES]
@@ -60,8 +69,9 @@ def patched(
         before = head, said, [*moved]
         if edit.block is not None:
             head, said, moved = ([*map(edit.block, some)] for some in before)
-        if edit.head is not None:
-            made, more = edit.head(head)
+        heads = edit.heads(model)
+        if heads is not None:
+            made, more = heads(head)
             # What is set stands elsewhere in a body, and no edit of blocks changes it.
             head = [unit for unit in made if unit.kind != SETTINGS and not empty(unit)]
             moved += [unit for unit in more if not empty(unit)]

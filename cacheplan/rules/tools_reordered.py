@@ -124,7 +124,7 @@ def _finding(
         fix=Fix(
             safe=False,
             what=(f"sort the tools by name{far}; the model reads them in that order in every call"),
-            edit=Edit(head=_sorter(best, names)),
+            edit=Edit(head=_sorter(best, names), models=frozenset(model for model, _ in kinds)),
         ),
     )
 

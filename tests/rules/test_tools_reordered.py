@@ -8,7 +8,9 @@ import pytest
 from reviewed import LONG, findings, healthy, same_as_simulated, subject
 from small import digest_line, message, request, tool
 
+from cacheplan.assumptions import Assumptions
 from cacheplan.edits import edited
+from cacheplan.patches import patched
 from cacheplan.prompt import Level, Place
 from cacheplan.rules import tools_reordered
 
@@ -106,3 +108,28 @@ def test_pins_are_kept_to(pins: list[str], order: str) -> None:
         path = after.tree.path(after.tree.tools_end[call.tip])
         bodies = [after.texts.get(after.tree.digest[after.tree.block[node]]) for node in path]
         assert [body["name"] for body in bodies if body] == order.split()
+
+
+def test_calls_of_another_model_stay_as_they_are() -> None:
+    """Who sends the same tools in one order to another model is in no finding and no fix."""
+    steady = [
+        ask(at, NAMES[::-1], label="steady") | {"id": "steady", "at": 30 * at + 7}
+        for at in range(6)
+    ]
+    for line in steady:
+        line["request"]["model"] = "claude-opus-4-5"
+    lines = [ask(at, NAMES[at % 2 + 1 :] + NAMES[: at % 2 + 1]) for at in range(6)] + steady
+    (found,) = findings(tools_reordered, lines)
+    assert found.calls == 6
+    assert found.fix is not None
+    assert found.fix.edit is not None
+    before = subject(lines).workload
+    tips: dict[str | None, set[int]] = {"steady": set(), None: set()}
+    for call in edited(before, [found.fix.edit]):
+        tips[call.id].add(call.tip)
+    assert tips["steady"] == {call.tip for call in before if call.id}
+    assert tips[None].isdisjoint({call.tip for call in before})
+    for line in lines:
+        body = patched(line["request"], [found.fix.edit], Assumptions()).body
+        names = tuple(one["name"] for one in body["tools"])
+        assert names == (NAMES[::-1] if "id" in line else NAMES)
