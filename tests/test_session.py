@@ -386,6 +386,16 @@ class TestExpecting:
         assert second.predicted is not None
         assert second.predicted.read > 0
 
+    def test_a_stream_that_broke_off(self) -> None:
+        """Once a response has begun its entries are there, whatever becomes of it."""
+        session = Session(plan_of("system"))
+        _, first = session.prepare(body(), 0.0)
+        session.begun(first, 0.5)
+        session.observe(first, "overloaded_error", 0.7)
+        _, second = session.prepare(body(), 0.8)
+        assert second.predicted is not None
+        assert second.predicted.read > 0
+
     @pytest.mark.parametrize("plan", [None, plan_of("system")])
     def test_failed(self, plan: Plan | None) -> None:
         """A call that failed wrote nothing; sent again it did after all."""

@@ -109,6 +109,18 @@ class Callback(CustomLogger):
             self.driver.fault("marking a call", error)
             return None
 
+    def log_post_api_call(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
+    ) -> None:
+        """Take note that a response begins: what was billed may come after the next call."""
+        try:
+            with self._lock:
+                flight = self._flights.get(str(kwargs.get("litellm_call_id")))
+            for each in flight.calls if flight is not None else ():
+                self.driver.session.begun(each.decision, self.driver.clock())
+        except Exception as error:  # noqa: BLE001 -- fail open
+            self.driver.fault("reading an answer", error)
+
     def log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
