@@ -11,6 +11,7 @@ TABLES = {
     "convert": "public traces and transcripts as workload files",
     "cost": "real packages and documented rules beside ours, priced on the same calls",
     "fidelity": "recorded usage against the simulated cache, call by call",
+    "scale": "how reading, simulating, planning and reviewing grow, to a million calls",
     "speed": "reading against json.loads, simulating by the second, start-up",
     "policies": "every policy on every workload, beside the bound and the fixed rules",
     "overhead": "what the middleware adds to the SDK's own time, and memory over many calls",
