@@ -18,7 +18,7 @@ from cacheplan.choosing import choose
 from cacheplan.edits import Edit, edited
 from cacheplan.finding import SEVERITIES, Finding, Remark
 from cacheplan.plan import Plan
-from cacheplan.precedence import settled
+from cacheplan.precedence import settled, wanted
 from cacheplan.projection import Marker, Projection, project
 from cacheplan.rules import RULES
 from cacheplan.subject import Subject
@@ -85,7 +85,11 @@ def lint(
     paid = _bill(subject, workload, lambda call: call.marks, "as-marked")
     plan = choose(workload, subject.sheet)
     planned = _bill(subject, workload, plan.marker(workload.tree), "planned")
-    priced = settled([_priced(subject, finding, paid, planned) for finding in found])
+    untold = _untold(subject, terms.resting(rules), found)
+    priced, hiding = (
+        [_priced(subject, one, paid, planned) for one in some] for some in (found, untold)
+    )
+    priced = settled(priced, hiding)
     told = terms.worthy(priced)
     fixes = [one.fix for one in told if one.fix is not None and not one.waived]
     edits = [fix.edit for fix in fixes if fix.edit is not None]
@@ -107,6 +111,23 @@ def lint(
         edits=tuple(edits),
         notes=tuple(terms.notes(found, told, len(priced) - len(told), subject.lanes)),
     )
+
+
+def _untold(
+    subject: Subject, rules: Sequence[ModuleType], found: Sequence[Finding]
+) -> list[Finding]:
+    """Return what rules that are off find, where something found may follow from it.
+
+    They are run for nothing else.
+    """
+    lanes = ((rule, wanted(rule.CODE, found)) for rule in rules)
+    return [
+        one
+        for rule, some in lanes
+        if some
+        for one in rule.check(subject)
+        if not some.isdisjoint(one.of)
+    ]
 
 
 def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Projection) -> Finding:

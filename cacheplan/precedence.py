@@ -5,9 +5,10 @@ marks see that as well. Marks that are mended before the prompt is would have to
 again, so on the calls of one kind the finding about the prompt is told, and the one about
 marks comes up at the next review if there is still something to it.
 
-A finding gives way only to one that is worth acting on, and large enough: a note, a
-change that saves nothing on these calls, or one that somebody has decided to keep, hides
-nothing, and nothing hides what is much dearer than itself.
+A finding gives way only to one that is worth acting on, and large enough: a note, or a
+change that saves nothing on these calls, hides nothing, and nothing hides what is much
+dearer than itself. Who has decided to keep a cause has decided to keep what follows from
+it: one that is waived, or of a rule that is off, hides as much as any.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cacheplan.finding import Finding
+from cacheplan.lanes import LaneKey
 
-__all__ = ["BESIDES", "YIELDS", "settled"]
+__all__ = ["BESIDES", "YIELDS", "settled", "wanted"]
 
 #: What a finding is about that refuses calls for other reasons than marks. They are priced
 #: as if they were taken, so what their marks cost is told beside it.
@@ -65,11 +67,20 @@ YIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def settled(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that give way to no other; they have to be priced already."""
+def wanted(code: str, findings: Sequence[Finding]) -> set[LaneKey]:
+    """Return the kinds of calls with findings that give way to those of a code."""
+    weak = (one for one in findings if code in YIELDS.get(one.code, ()))
+    return {lane for one in weak for lane in one.of}
+
+
+def settled(findings: Sequence[Finding], untold: Sequence[Finding] = ()) -> list[Finding]:
+    """Return the findings that give way to no other; they have to be priced already.
+
+    ``untold`` are causes that nobody wants to hear of.
+    """
     causes: dict[str, list[Finding]] = {}
-    for finding in findings:
-        if finding.severity != "note" and not finding.waived and finding.about != BESIDES:
+    for finding in (*findings, *untold):
+        if finding.severity != "note" and finding.about != BESIDES:
             causes.setdefault(finding.code, []).append(finding)
     return [finding for finding in findings if not _yields(finding, causes)]
 

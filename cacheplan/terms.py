@@ -1,6 +1,6 @@
 """A team's terms: which rules are off, which findings are waived, known, or too slight.
 
-A rule that is off is not run. A waived finding is told with its reason, and nothing is
+A rule that is off says nothing. A waived finding is told with its reason, and nothing is
 counted as if it were mended. A known one is told and counted, and fails no check.
 """
 
@@ -76,7 +76,7 @@ def at_any_price(finding: Finding, wanted: str) -> bool:
 class Terms:
     """What findings are held against."""
 
-    #: Codes of rules that are not run.
+    #: Codes of rules whose findings are not told.
     off: frozenset[str] = frozenset()
     waivers: tuple[Waiver, ...] = ()
     #: The entries of a baseline.
@@ -91,6 +91,10 @@ class Terms:
     def running(self, rules: Sequence[ModuleType]) -> list[ModuleType]:
         """Return the rules that are not off."""
         return [rule for rule in rules if not self.off or rule.CODE not in self.off]
+
+    def resting(self, rules: Sequence[ModuleType]) -> list[ModuleType]:
+        """Return the rules that are off: what follows from what they see is not told either."""
+        return [rule for rule in rules if self.off and rule.CODE in self.off]
 
     def judged(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings, each with why it is waived and whether it is known."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cacheplan.finding import Finding
-from cacheplan.precedence import YIELDS, settled
+from cacheplan.precedence import YIELDS, settled, wanted
 from cacheplan.rules import RULES
 
 
@@ -34,11 +34,19 @@ def test_other_calls_hide_nothing() -> None:
     assert settled(both) == both
 
 
-@pytest.mark.parametrize("fields", [{"severity": "note"}, {"waived": "our auditors want it"}])
-def test_what_is_not_worth_acting_on_hides_nothing(fields: dict[str, Any]) -> None:
-    """A note, and what is to stay as it is, leave the others where they are."""
-    both = [finding("CP101"), finding("CP001", **fields)]
+def test_what_is_not_worth_acting_on_hides_nothing() -> None:
+    """A note leaves the others where they are."""
+    both = [finding("CP101"), finding("CP001", severity="note")]
     assert settled(both) == both
+
+
+def test_what_is_to_stay_hides_what_follows_from_it() -> None:
+    """Who waives a cause, or turns its rule off, does not hear of its consequences."""
+    waived = finding("CP001", waived="our auditors want it")
+    assert settled([finding("CP101"), waived]) == [waived]
+    assert settled([finding("CP101")], [finding("CP001")]) == []
+    assert settled([finding("CP101")], [finding("CP001", "b")]) == [finding("CP101")]
+    assert wanted("CP001", [finding("CP101"), finding("CP110", "b")]) == {("m", "a")}
 
 
 @pytest.mark.parametrize(("cause", "mark", "left"), [(2, 1, 1), (1, 1, 1), (1, 2, 1), (1, 3, 2)])

@@ -35,10 +35,19 @@ def waiver(**fields: Any) -> Waiver:
 
 
 class TestOff:
-    """A rule that is off is not run."""
+    """A rule that is off says nothing."""
+
+    @pytest.mark.parametrize("terms", [{"off": frozenset({"CP001"})}, {"waivers": (waiver(),)}])
+    def test_what_follows(self, terms: Any) -> None:
+        """With the cause off or waived, what follows from it fails no check either."""
+        calls = subject(dated())
+        assert [one.code for one in lint(calls).findings] == ["CP001"]
+        free = lint(calls, [one for one in RULES if one is not volatile_span]).findings
+        assert {one.code for one in free} & {"CP101", "CP205"}
+        assert failing(lint(calls, terms=Terms(**terms)).findings, "warning") == []
 
     def test_not_run(self) -> None:
-        """Its check is never called, and the report says that it is off."""
+        """Where nothing may follow from it its check is not called; that it is off is said."""
         ran = []
 
         def rule(code: str) -> Any:
