@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from cacheplan.io.assertions import assert_no_findings, assert_prefix_stable
 from cacheplan.testing import FakeAnthropic
 
 COUNTER = Characters()
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
@@ -256,3 +261,33 @@ class TestFindings:
         for options in ({"fail_on": "grave"}, {"off": ["CP999"]}, {"waive": [{"code": 1}]}):
             with pytest.raises(InputError):
                 assert_no_findings(dated(), counter=COUNTER, **options)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ('assert_no_findings("nope.jsonl")', "nope.jsonl: no such file or directory"),
+        ('assert_prefix_stable("nope.jsonl")', "nope.jsonl: no such file or directory"),
+        ('assert_no_findings([{"messages": 3}])', "calls[0].request.model: missing"),
+        ('assert_no_findings([], fail_on="grave")', '"grave" is no severity and no rule'),
+    ],
+)
+def test_bad_input_is_one_line_in_a_report(folder: Path, asked: str, said: str) -> None:
+    """Pytest shows the line of the test that asks, and one line that says what is wrong."""
+    (folder / "test_theirs.py").write_text(
+        "from cacheplan.io.assertions import assert_no_findings, assert_prefix_stable\n\n\n"
+        f"def test_prompts():\n    {asked}\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_theirs.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    report = run.stdout.splitlines()
+    errors = [line for line in report if line.startswith("E ")]
+    assert len(errors) == 1
+    assert said in errors[0]
+    frames = [line for line in report if re.match(r"\S+\.py:\d+", line)]
+    assert [line.split(":")[0] for line in frames] == ["test_theirs.py"]

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cacheplan.errors import InputError
+from cacheplan.errors import CacheplanError, InputError
 from cacheplan.io.reading import Source
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ def assert_prefix_stable(calls: Calls, *, upto: str = "system", show_text: bool 
     prompt, session. What differs is shown as its shape unless ``show_text``.
     """
     __tracebackhide__ = True
+    try:
+        _stable(calls, upto, show_text=show_text)
+    except CacheplanError as error:
+        # Of use in a test's report are the line that asks, and what is wrong: no frame of ours.
+        raise error.with_traceback(None) from None
+
+
+def _stable(calls: Calls, upto: str, *, show_text: bool) -> None:
+    """Compare calls that follow each other."""
+    __tracebackhide__ = True
     from cacheplan.explanation import difference
 
     end, sent = _end(upto), list(_lines(calls))
@@ -90,9 +100,12 @@ def assert_no_findings(  # noqa: PLR0913 -- each is by keyword and has a default
     __tracebackhide__ = True
     from cacheplan.terms import failing, threshold
 
-    wanted = threshold(fail_on)
-    agreed = _agreed(off, waive, settings=settings)
-    found = failing(_reviewed(calls, agreed, counter), wanted)
+    try:
+        wanted = threshold(fail_on)
+        agreed = _agreed(off, waive, settings=settings)
+        found = failing(_reviewed(calls, agreed, counter), wanted)
+    except CacheplanError as error:
+        raise error.with_traceback(None) from None
     if found:
         said = "\n\n".join(_said(one, show_text=show_text) for one in found)
         number = f"{len(found)} finding{'s' if len(found) > 1 else ''}"
