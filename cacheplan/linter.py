@@ -90,9 +90,8 @@ def lint(
         [_priced(subject, one, paid, planned) for one in some] for some in (found, untold)
     )
     priced = settled(priced, hiding)
-    told = terms.worthy(priced)
-    fixes = [one.fix for one in told if one.fix is not None and not one.waived]
-    edits = [fix.edit for fix in fixes if fix.edit is not None]
+    told = _worthy(subject, priced, terms, planned)
+    edits = _edits(told)
     mended = _mended(subject, edits, planned)
     grave = {_name(one) for one in found if one.severity == "warning"}
     if _hidden(subject, told, planned, mended):
@@ -157,6 +156,44 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
     # A fix that saves nothing on these calls is good to know, and no reason to act.
     grave = finding.severity if saving > 0 or finding.severity != "warning" else "note"
     return replace(finding, saving=saving, saving_per_day=daily, severity=grave)
+
+
+def _edits(findings: Sequence[Finding]) -> list[Edit]:
+    """Return the layouts that are to be mended."""
+    fixes = [one.fix for one in findings if one.fix is not None and not one.waived]
+    return [fix.edit for fix in fixes if fix.edit is not None]
+
+
+def _worthy(
+    subject: Subject, priced: Sequence[Finding], terms: Terms, planned: Projection
+) -> list[Finding]:
+    """Return the findings that save enough, alone or once all others are mended.
+
+    Of two faults that hide each other neither saves anything alone.
+    """
+    told = terms.worthy(priced)
+    kept = {id(one) for one in told}
+    slight = [one for one in priced if id(one) not in kept and _edits([one])]
+    if not slight:
+        return told
+    edits, days = _edits(priced), Decimal(subject.workload.span / _DAY)
+    after = _mended(subject, edits, planned)
+
+    def enough(one: Finding, without: Projection) -> bool:
+        """Tell whether so much more is paid without this finding mended."""
+        if without.input_cost is None or after.input_cost is None:
+            return False
+        daily = (without.input_cost - after.input_cost) / days
+        paid = replace(one, saving_per_day=daily)
+        return without.rejected == after.rejected and bool(terms.worthy([paid]))
+
+    for one in slight:
+        # Where all of them together save too little, so does each.
+        if enough(one, planned):
+            edit = _edits([one])[0]
+            without = _mended(subject, [each for each in edits if each is not edit], planned)
+            kept |= {id(one)} if enough(one, without) else set()
+    return [one for one in priced if id(one) in kept]
 
 
 def _mended(subject: Subject, edits: Sequence[Edit], planned: Projection) -> Projection:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reviews import dated, lines, steady, subject
+from small import request
 
 from cacheplan.baseline import entries_of
 from cacheplan.errors import InputError
@@ -159,6 +160,29 @@ class TestWorth:
             found.notes == ("Findings that save less than $1,000,000 a day, left out: 1.",)
             or "left out: 1" in found.notes[0]
         )
+
+    def test_together(self) -> None:
+        """What saves nothing alone is judged by what it saves with what hides it."""
+        rules = "Answer from the document alone and be kind. " * 200
+        asked = []
+        for at in range(40):
+            source = {"type": "text", "media_type": "text/plain", "data": f"{at * 7919} " * 400}
+            question = {"type": "text", "text": f"{rules}Question {at}: why {at * 31}?"}
+            said = {"role": "user", "content": [{"type": "document", "source": source}, question]}
+            asked.append({"at": 120 * at, "request": request(said, system="Answer.")})
+        calls = subject(asked)
+        free = lint(calls)
+        assert free.planned.input_cost is not None
+        assert free.mended.input_cost is not None
+        saved = free.planned.input_cost - free.mended.input_cost
+        daily = saved * 86_400 / Decimal(calls.workload.span)
+        assert {one.code: one.saving for one in free.findings} == dict.fromkeys(
+            ("CP002", "CP009"), Decimal()
+        )
+        held = lint(calls, terms=Terms(worth=daily / 2))
+        assert [*map(str, held.findings)] == [*map(str, free.findings)]
+        assert held.mended == free.mended
+        assert lint(calls, terms=Terms(worth=daily * 2)).findings == ()
 
 
 class TestThreshold:
