@@ -292,6 +292,51 @@ class TestFaults:
         assert ledger.waiting == 0
         assert [entry.at for entry in recall(path).entries] == [1.0, 2.0, 3.0, 4.0]
 
+    def test_locked_for_long(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One call waits for a file that is held, those after it do not; closing does."""
+        waited: list[float] = []
+
+        def watched(*args: Any, **fields: Any) -> sqlite3.Connection:
+            waited.append(fields["patience"])
+            return database.opened(*args, **fields)
+
+        monkeypatch.setattr(module, "opened", watched)
+        path = tmp_path / "calls.db"
+        ledger = Ledger(path)
+        ledger.record(plain(1.0))
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        for at in (2.0, 3.0, 4.0):
+            with pytest.raises(LedgerError, match="database is locked"):
+                ledger.record(plain(at))
+        holder.execute("ROLLBACK")
+        ledger.close()
+        assert waited == [database.PATIENCE, 0.0, 0.0, database.PATIENCE]
+        assert [entry.at for entry in recall(path).entries] == [1.0, 2.0, 3.0, 4.0]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="an open file stays where it is")
+    @pytest.mark.parametrize("beside", [("",), ("", "-wal", "-shm")])
+    def test_taken_away(self, tmp_path: Path, beside: tuple[str, ...]) -> None:
+        """After the file was moved or removed under a program, a new one holds what follows."""
+        path = tmp_path / "calls.db"
+        ledger, other = Ledger(path), Ledger(path)
+        ledger.record(plain(1.0))
+        other.record(plain(2.0))
+        for end in beside:
+            Path(f"{path}{end}").rename(f"{tmp_path}/old.db{end}")
+        ledger.record(plain(3.0))
+        other.record(plain(4.0))
+        ledger.close()
+        other.close()
+        assert [entry.at for entry in recall(path).entries] == [3.0, 4.0]
+        assert whole(path)
+
+    @pytest.mark.parametrize("odd", [5, {}, print])
+    def test_no_ledger(self, odd: Any) -> None:
+        """What can keep no entries is refused where it is given."""
+        with pytest.raises(InputError, match=r"ledger is a \w+, not a file's name or a Ledger"):
+            module.kept(odd)
+
     def test_corrupt(self, tmp_path: Path) -> None:
         """A file that is no database is left as it is."""
         path = tmp_path / "calls.db"

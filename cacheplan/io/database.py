@@ -80,30 +80,33 @@ CREATE INDEX calls_by_tip ON calls (tip);
 """
 
 
-def opened(path: Path, *, create: bool = False) -> sqlite3.Connection:
-    """Open a ledger, made first where it may be; anything else in its place is refused."""
+def opened(path: Path, *, create: bool = False, patience: float = PATIENCE) -> sqlite3.Connection:
+    """Open a ledger, made first where it may be; anything else in its place is refused.
+
+    ``patience`` is how many seconds another process's transaction is waited for.
+    """
     mode = "rwc" if create else "ro"
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=PATIENCE,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,
     )
     try:
-        _checked(connection, path, create=create)
+        _checked(connection, path, create=create, patience=patience)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _checked(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+def _checked(connection: sqlite3.Connection, path: Path, *, create: bool, patience: float) -> None:
     """See that the file is a ledger, and make it one where it is new."""
     if create:
         # Only before the first table is made does it take effect.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        _write_ahead(connection)
+        _write_ahead(connection, patience)
         # In WAL a commit survives the process with NORMAL; FULL would add what a power
         # cut takes, for ten times the wait.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -136,13 +139,13 @@ def _grow(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE meta SET value = ? WHERE name = 'format'", (form,))
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
     """Let readers and a writer not wait for one another.
 
     The change needs the file alone, and SQLite does not wait for that by itself: where
     several processes begin at once, all but the first come again.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -22,8 +22,8 @@ from typing import Final, Self
 
 from cacheplan import entries
 from cacheplan.entries import Entry
-from cacheplan.errors import LedgerError
-from cacheplan.io.database import forget, opened, size, take_out, transaction
+from cacheplan.errors import InputError, LedgerError
+from cacheplan.io.database import PATIENCE, forget, opened, size, take_out, transaction
 from cacheplan.io.rows import Names, written
 
 __all__ = ["Ledger", "kept"]
@@ -68,6 +68,10 @@ class Ledger:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._names: Names | None = None
+        #: Which file is open; another one may come to lie under its name.
+        self._file: tuple[int, int] | None = None
+        #: Where the file was held too long, nobody waits for it again until it is free.
+        self._patience = PATIENCE
         self._waiting: deque[Entry] = deque(maxlen=WAITING)
         self._since_look = EVERY
         #: Entries that were given up: too many were waiting, or one could not be kept.
@@ -92,6 +96,7 @@ class Ledger:
     def close(self) -> None:
         """Write down what waits, and let go of the file."""
         with self._lock:
+            self._patience = PATIENCE
             try:
                 if self._waiting:
                     self._flush()
@@ -116,12 +121,14 @@ class Ledger:
                 names = self._names_of(connection)
                 faults = [written(connection, entry, names) for entry in self._waiting]
             self._waiting.clear()
+            self._patience = PATIENCE
             self._since_look += len(faults)
             if self._since_look >= EVERY:
                 self._since_look = 0
                 self._prune(connection)
         except (sqlite3.Error, OSError) as error:
             self._drop()
+            self._patience = 0.0
             raise LedgerError(f"{self.path}: {_reason(error)}") from error
         unfit = [fault for fault in faults if fault is not None]
         self.lost += len(unfit)
@@ -129,9 +136,15 @@ class Ledger:
             raise LedgerError(f"{self.path}: an entry cannot be kept: {unfit[0]}") from unfit[0]
 
     def _open(self) -> sqlite3.Connection:
-        """Return this process's connection."""
+        """Return this process's connection, a new one where the file was taken away.
+
+        What is written to a file without a name goes with the last who has it open.
+        """
+        if self._connection is not None and _lying(self.path) != self._file:
+            self._drop()
         if self._connection is None:
-            self._connection = opened(self.path, create=True)
+            self._connection = opened(self.path, create=True, patience=self._patience)
+            self._file = _lying(self.path)
             self._names = None
         return self._connection
 
@@ -190,6 +203,15 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork.
     os.register_at_fork(after_in_child=_begin_anew)
 
 
+def _lying(path: Path) -> tuple[int, int] | None:
+    """Return which file lies under a name."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _reason(error: Exception) -> str:
     """Say in the system's own words what is the matter."""
     return str(error.strerror if isinstance(error, OSError) and error.strerror else error).lower()
@@ -197,4 +219,8 @@ def _reason(error: Exception) -> str:
 
 def kept(ledger: entries.Ledger | str | os.PathLike[str] | None) -> entries.Ledger | None:
     """Return whoever keeps the entries: as it came, or a file of that name."""
-    return Ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+    if isinstance(ledger, str | os.PathLike):
+        return Ledger(ledger)
+    if ledger is not None and not callable(getattr(ledger, "record", None)):
+        raise InputError(f"ledger is a {type(ledger).__name__}, not a file's name or a Ledger")
+    return ledger
