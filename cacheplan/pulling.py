@@ -228,8 +228,8 @@ class _Bench:
 
     def _about_parts(self, name: str) -> Iterator[str]:
         """Say how long a part is, and what a token cut from it saves, cached and not."""
-        parts = self._parts()
-        whole, here = sum(parts.values()), parts[name]
+        whole = sum(map(self._workload.prompt_tokens, self._workload))
+        here = self._parts()[name]
         yield f"{percent(here / whole if whole else 0)} of prompt tokens are of this part."
         share = self._assumed.cut_stable if name == _STABLE else self._assumed.cut_volatile
         cut = Decimal(str(here * share))
@@ -248,19 +248,20 @@ class _Bench:
             yield "Not worth it once the calls are planned: it saves nothing, or costs more."
 
     def _parts(self) -> dict[str, int]:
-        """Count the prompt tokens of either part."""
-        workload, tree, several = self._workload, self._workload.tree, shared(self._workload)
-        found = {_STABLE: 0, _VOLATILE: 0}
-        sums: list[int] = [0] * len(tree)
+        """Count the prompt tokens of either part; what the service adds unseen is of neither."""
+        tree, several = self._workload.tree, shared(self._workload)
+        stable, volatile = [0] * len(tree), [0] * len(tree)
         for node, above in enumerate(tree.parent):
-            if above >= 0:
-                own = tree.tokens[node] - tree.tokens[above]
-                counts = several[node] and tree.kind[tree.block[node]] != SETTINGS
-                sums[node] = sums[above] + (own if counts else 0)
-        for call in workload:
-            found[_STABLE] += sums[call.tip]
-            found[_VOLATILE] += workload.prompt_tokens(call) - sums[call.tip]
-        return found
+            if above < 0:
+                continue
+            stable[node], volatile[node] = stable[above], volatile[above]
+            if tree.kind[tree.block[node]] != SETTINGS:
+                part = stable if several[node] else volatile
+                part[node] += tree.tokens[node] - tree.tokens[above]
+        return {
+            _STABLE: sum(stable[call.tip] for call in self._workload),
+            _VOLATILE: sum(volatile[call.tip] for call in self._workload),
+        }
 
     def _about_minimum(self) -> Iterator[str]:
         """Say which heads a cut would leave too short to be cached."""

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from small import digest_line, digest_workloads, workload
+from small import digest_line, digest_workloads, message, request, tool, workload
 
 from cacheplan.altered import Alteration, alter, repeated
 from cacheplan.assumptions import Assumptions
@@ -19,6 +19,7 @@ from cacheplan.choosing import choose
 from cacheplan.errors import InputError
 from cacheplan.io.cli import main
 from cacheplan.levers import LEVERS, Assumed, Lever, Levers
+from cacheplan.prefixes import SETTINGS
 from cacheplan.prices import Sheet
 from cacheplan.projection import project
 from cacheplan.pulling import pull
@@ -165,6 +166,26 @@ class TestTogether:
         often = pull(workload(day(600), Assumptions(batch_hit_rate=0.98)), SHEET)
         seldom = pull(workload(day(600)), SHEET)
         assert f"{dollars(often.together)} at 98.00 %" in named(seldom, "batch").notes[1]
+
+
+class TestTokenCut:
+    """What a token cut from a part saves."""
+
+    def test_price_of_a_token(self) -> None:
+        """Uncached, a token cut from either part saves the price of one, and no less for what
+        the service adds to a prompt, which nobody can cut.
+        """
+        tools = [tool("t", "d" * 20_000)]
+        bodies = [
+            request(message("user", f"{at:05}" * 1_000), tools=tools, model="claude-sonnet-4-6")
+            for at in range(4)
+        ]
+        calls = workload([{"at": at * 90_000.0, "request": one} for at, one in enumerate(bodies)])
+        heads = [calls.tree.kind[block] for block in calls.tree.block if block >= 0]
+        assert SETTINGS in heads
+        found = pull(calls, SHEET)
+        for name in LEVERS[2:4]:
+            assert named(found, name).notes[1].startswith("A million tokens cut here save $3.00 as")
 
 
 class TestNotWorthIt:
