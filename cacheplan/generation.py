@@ -96,6 +96,8 @@ class Generation:
         self._keys: dict[int, bytes] = {}
         #: By node: when the path to it was last told in full.
         self._told: dict[int, float] = {}
+        #: By key: what calls of batches were told of.
+        self._kept: dict[bytes, Step] = {}
         self._calls = 0
 
     def _floor_by(self, sheet: Sheet) -> Callable[[Tariff], int | None]:
@@ -220,10 +222,24 @@ class Generation:
         if parent[node] >= 0 and since < at - TOLD:
             path, node, since = [*self.tree.upward(tip)], -1, at
         path.reverse()
-        for each in path:
-            told[each] = since
+        # What is told of with the block behind it can be nobody's beginning.
+        told.update((each, since) for each in path if not self._unseen(each))
         start = self._keys[node] if node >= 0 and parent[node] >= 0 else b""
         return start, tuple(self._described(path))
+
+    def whole(self, tip: int) -> tuple[Step, ...]:
+        """Return all of a path, for an entry that may be written before those it shares it with.
+
+        The entries of a batch are kept for a day, so what they share is held once.
+        """
+        self.key(tip)
+        found = self._described([*self.tree.upward(tip)][::-1])
+        return tuple(self._kept.setdefault(step.key, step) for step in found)
+
+    def _unseen(self, node: int) -> bool:
+        """Tell whether a prefix ends where a level begins and nothing is set."""
+        block = self.tree.block[node]
+        return self.tree.kind[block] == SETTINGS and len(self.tree.digest[block]) == 1
 
     def _described(self, path: Iterable[int]) -> Iterator[Step]:
         """Describe blocks; where a level begins and nothing is set there is none.
@@ -232,8 +248,7 @@ class Generation:
         """
         tree, hidden = self.tree, 0
         for node in path:
-            block = tree.block[node]
-            if tree.kind[block] == SETTINGS and len(tree.digest[block]) == 1:
+            if self._unseen(node):
                 hidden += tree.tokens[node] - tree.tokens[tree.parent[node]]
             else:
                 yield self._step(node, hidden)

@@ -375,7 +375,10 @@ class Session:
             if outcome is not None:
                 decision.slip.ended(decision, outcome, at)
                 collapse = decision.slip.collapse(decision, outcome)
-            parent, steps = generation.steps(call.tip, decision.at)
+            if outcome is None:
+                parent, steps = b"", generation.whole(call.tip)
+            else:
+                parent, steps = generation.steps(call.tip, decision.at)
             tip, keys = generation.key(call.tip), [generation.key(node) for node in nodes]
         marked = () if decision.applied and self.replaces else decision.found
         if decision.applied:

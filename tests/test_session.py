@@ -478,6 +478,34 @@ class TestExpecting:
         assert len(again.steps) == 2
         assert (later.parent, len(later.steps)) == (b"", 2)
 
+    @given(before=st.lists(bodies(), min_size=2, max_size=5))
+    def test_steps_go_on_from_what_was_told(self, before: list[dict[str, Any]]) -> None:
+        """Every entry begins at the start, or where an earlier one has been, whatever it adds."""
+        session, told = Session(plan_of("system")), {b""}
+        for at, each in enumerate(before):
+            _, decision = session.prepare(each, float(at))
+            entry = session.observe(decision, Usage(uncached=5), float(at))
+            assert entry.parent in told
+            told.update(step.key for step in entry.steps)
+
+    def test_prompts_that_part_at_their_first_block(self) -> None:
+        """A second system prompt shares nothing, so its entry tells all of itself."""
+        session = Session(plan_of("system"))
+        for at, system in enumerate([LONG_TEXT, "You are somebody else. " * 300]):
+            _, decision = session.prepare(body(system=system), float(at))
+            entry = session.observe(decision, Usage(uncached=5), float(at))
+            assert (entry.parent, len(entry.steps)) == (b"", 2)
+
+    def test_sealed_in_any_order(self) -> None:
+        """Sealed decisions tell all of their calls: results come in no order, or not at all."""
+        session = Session(plan_of("system"))
+        asked = [body(message("assistant", "Yes?"), message("user", word)) for word in "abc"]
+        sealed = [session.seal(session.prepare(each, 0.0)[1]) for each in asked]
+        entries = [session.observe(each, Usage(read=1), 9.0) for each in reversed(sealed)]
+        assert [(entry.parent, len(entry.steps)) for entry in entries] == [(b"", 4)] * 3
+        first, second, third = (entry.steps for entry in entries)
+        assert all(a is b is c for a, b, c in zip(first[:3], second[:3], third[:3], strict=True))
+
     def test_kept_for_a_day(self) -> None:
         """A sealed decision tells the same of its call."""
         session = Session(plan_of("system"))
