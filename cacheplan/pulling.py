@@ -231,12 +231,10 @@ class _Bench:
         whole = sum(map(self._workload.prompt_tokens, self._workload))
         here = self._parts()[name]
         yield f"{percent(here / whole if whole else 0)} of prompt tokens are of this part."
-        share = self._assumed.cut_stable if name == _STABLE else self._assumed.cut_volatile
-        cut = Decimal(str(here * share))
-        rest = frozenset({_CACHING})
-        alone = _difference(
-            self._try(frozenset()).found.cost, self._try(frozenset({name})).found.cost
-        )
+        shorter, rest = self._try(frozenset({name})), frozenset({_CACHING})
+        # As lengths are rounded, not as they are said to be cut.
+        cut = Decimal(whole - sum(map(shorter.calls.prompt_tokens, shorter.calls)))
+        alone = _difference(self._try(frozenset()).found.cost, shorter.found.cost)
         cached = _difference(self._try(rest).found.cost, self._try(rest | {name}).found.cost)
         if not cut or alone is None or cached is None:
             return

@@ -173,11 +173,11 @@ class TestTokenCut:
 
     def test_price_of_a_token(self) -> None:
         """Uncached, a token cut from either part saves the price of one, and no less for what
-        the service adds to a prompt, which nobody can cut.
+        the service adds to a prompt, which nobody can cut, or for roundings.
         """
-        tools = [tool("t", "d" * 20_000)]
+        tools = [tool("t", "d" * 2_000)]
         bodies = [
-            request(message("user", f"{at:05}" * 1_000), tools=tools, model="claude-sonnet-4-6")
+            request(message("user", f"{at:05}" * 9), tools=tools, model="claude-sonnet-4-6")
             for at in range(4)
         ]
         calls = workload([{"at": at * 90_000.0, "request": one} for at, one in enumerate(bodies)])
