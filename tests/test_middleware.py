@@ -416,6 +416,21 @@ class TestTrouble:
             assert "cache_control" not in str(fake.bodies)
             assert len(found) == len(expected) == 2
 
+    def test_refused_without_marks_too(self, *, waits: bool) -> None:
+        """A body that is refused as the caller wrote it gives up no rule: it was not the marks."""
+        fake, kept = FakeAnthropic(), Kept()
+        fake.fail(400, times=2, message="messages.0.cache_control: Extra inputs are not permitted")
+        middleware = cacheplan.Middleware(PLAN, ledger=kept)
+        with pytest.raises(anthropic.BadRequestError, match="Extra inputs"):
+            self.go(fake, middleware, body(), waits=waits)
+        self.go(fake, middleware, body(), waits=waits)
+        assert [call.body for call in fake.received][1:] == [body(), cacheplan.mark(body(), PLAN)]
+        assert [(entry.applied, entry.status) for entry in kept.entries] == [
+            (False, 400),
+            (True, 200),
+        ]
+        assert middleware.faults == {}
+
     def test_other_refusals(self, *, waits: bool) -> None:
         """A refusal that is not about marks is the caller's, at the first attempt."""
         fake, kept = FakeAnthropic(), Kept()

@@ -213,9 +213,9 @@ class Driver:
             except Exception as error:  # noqa: BLE001 -- fail open
                 self.fault("on_decision", error)
 
-    def bar(self, flight: Flight, complaint: str) -> None:
+    def bar(self, calls: tuple[Tracked, ...], complaint: str) -> None:
         """Give up the rules whose marks the service refused, and say so."""
-        for each in flight.calls:
+        for each in calls:
             if not each.decision.applied:
                 continue
             rules = self.session.bar(each.decision, complaint)
@@ -259,6 +259,7 @@ class Flight:
         self._begun = time.monotonic()
         self._first: float | None = None
         self._answer = Answer()
+        self._blamed: tuple[tuple[Tracked, ...], str] = (), ""  # Whose marks, in what words.
 
     @property
     def changed(self) -> bool:
@@ -270,13 +271,10 @@ class Flight:
         return self.changed and getattr(response, "status_code", None) == _BAD_REQUEST
 
     def refused(self, content: bytes) -> bool:
-        """Tell whether the service refused our marks; then they are not used again."""
+        """Tell whether the service seems to refuse our marks, and the call goes without them."""
         if b"cache_control" not in content:
             return False
-        try:
-            self._driver.bar(self, content.decode("utf-8", "replace"))
-        except Exception as fault:  # noqa: BLE001 -- fail open
-            self._driver.fault("giving up a rule", fault)
+        self._blamed = self.calls, content.decode("utf-8", "replace")
         self.withdraw("the service refused its marks")
         return True
 
@@ -301,6 +299,8 @@ class Flight:
             if getattr(response, "is_stream_consumed", None) is None:
                 self._end(None, None)  # Somebody answered without the service.
                 return
+            if response.status_code < _BAD_REQUEST:  # Else it was not for the marks.
+                self._driver.bar(*self._blamed)
             if not (self._driver.heard or self._results or self._teaches(response)):
                 return
             for each in self.calls[:1]:
