@@ -167,7 +167,8 @@ class Choice:
 def choice(workload: Workload, marker: Marker, sheet: Sheet, left: float) -> Choice:
     """Weigh sending calls now, marked by ``marker``, against a batch with ``left`` seconds."""
     if left <= 0:
-        raise InputError(f"the deadline has passed {_span(-left)} ago; no call can meet it")
+        passed = f"passed {_span(-left)} ago" if left else "come"
+        raise InputError(f"the deadline has {passed}; no call can meet it")
     batch = arrange(workload, sheet)
     now = _Now(workload, marker, sheet)
     parts = sorted(_parts(workload, batch, now, sheet), key=lambda part: -part.now)
