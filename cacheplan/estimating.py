@@ -263,7 +263,7 @@ class _Estimate:
             yield f"There are {count(calls)} calls, not {count(sample)} to draw: all are counted."
         if self._silent and not self._asked.output:
             yield (
-                f"{count(self._silent)} calls state no output_tokens: their answers count as"
+                f"{count(self._silent)} calls state no output_tokens, or 0: their answers count as"
                 " nothing (--output-tokens says how long they may be taken to be)."
             )
         if self._refused:

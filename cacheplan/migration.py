@@ -249,7 +249,7 @@ def _notes(now: Workload, rows: Sequence[Row]) -> Iterator[str]:
     """Say what is to be known about all rows."""
     silent = sum(call.output == 0 for call in now)
     if silent:
-        yield f"{count(silent)} calls state no output_tokens: their answers count as nothing."
+        yield f"{count(silent)} calls state no output_tokens, or 0: their answers count as nothing."
     turns = sum(one.turns > 1 for one in now.expected)
     if turns and len(rows) > 1:
         yield "Turns of planned lines keep the tokens they state, under any model."

@@ -181,7 +181,10 @@ class _Bench:
             )
         silent = sum(call.output == 0 for call in self._workload)
         if silent:
-            yield f"{count(silent)} calls state no output_tokens: their answers count as nothing."
+            yield (
+                f"{count(silent)} calls state no output_tokens, or 0: their answers count as"
+                " nothing."
+            )
 
     def _about_caching(self) -> Iterator[str]:
         """Say how much is read now, and would be."""
