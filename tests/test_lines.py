@@ -123,11 +123,10 @@ class TestMarks:
 
     def test_refused(self) -> None:
         """Marks that the service would refuse are not written."""
-        body = request(message("user", "Hi", "you"))
+        body = request(message("user", *"abcde"))
         calls = workload([{"at": 0, "request": body}])
         (call,) = calls
-        first, last = calls.tree.path(call.tip)[-2:]
-        marks = [Breakpoint(first, SHORT), Breakpoint(last, LONG)]
+        marks = [Breakpoint(node, SHORT) for node in calls.tree.path(call.tip)[-5:]]
         assert remarked(json.dumps({"request": body}).encode(), calls, call, marks) is None
 
     @settings(max_examples=40)
