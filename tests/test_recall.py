@@ -12,12 +12,13 @@ from click.testing import CliRunner, Result
 from entered import entry
 from small import digest_line, workload
 
-from cacheplan.entries import Entry
+from cacheplan.entries import Entry, Marked, Step
 from cacheplan.errors import InputError
 from cacheplan.io.cli import main
 from cacheplan.io.ledger import Ledger
 from cacheplan.io.recall import books, recall, told
 from cacheplan.prices import Sheet
+from cacheplan.prompt import Level, Lifetime
 from cacheplan.usage import Usage
 
 
@@ -70,6 +71,33 @@ def test_books(path: Path) -> None:
     found = books(path, Sheet.default(), "label")
     assert found.total.usage == Usage(uncached=5_040, write_5m=5_020, output=18)
     assert [(one.cause, one.told) for one in found.collapses] == [("tools_changed", True)]
+
+
+def test_lengths_that_a_session_learned(tmp_path: Path) -> None:
+    """One message thought of as two lengths is one message, and as long as was billed once."""
+    usages = [Usage(write_5m=5_000, uncached=2), Usage(write_5m=5_200, uncached=2)]
+    usages.append(Usage(write_5m=5_100, read=5_100, uncached=9))
+    with Ledger(tmp_path / "calls.db") as into:
+        for at, (usage, tokens) in enumerate(zip(usages, (2_000, 2_400, 2_500), strict=True)):
+            steps, key = [], b""
+            for name, level in ((f"rules {at}", Level.SYSTEM), ("a", Level.MESSAGES)):
+                key += name.encode()
+                steps.append(
+                    Step(key=key, digest=name.encode(), tokens=tokens, level=level, kind="text")
+                )
+            mark = Marked(key=key, tokens=2 * tokens, lifetime=Lifetime.FIVE_MINUTES, rule="tail")
+            into.record(
+                Entry(
+                    at=at, model="claude-sonnet-5", session="s", tip=key, steps=tuple(steps),
+                    marked=(mark,), usage=usage,
+                )
+            )  # fmt: skip
+    found = recall(tmp_path / "calls.db").workload
+    lengths = [found.tree.tokens[call.tip] + call.closing for call in found]
+    assert lengths[:2] == [5_002, 5_202]
+    assert lengths[2] < 6_000, "two rounds of a server's tool"
+    balance = books(tmp_path / "calls.db", Sheet.default(), "label")
+    assert balance.collapses[0].cause == "system_changed"
 
 
 def test_text(path: Path) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from cacheplan import causes
+from cacheplan import causes, facts
 from cacheplan.anonymous import anonymous
 from cacheplan.assumptions import Assumptions
 from cacheplan.books import Books, balance
@@ -24,6 +24,7 @@ from cacheplan.envelopes import Envelope, scope_of
 from cacheplan.errors import InputError
 from cacheplan.io.database import opened
 from cacheplan.labels import Tags
+from cacheplan.lengths import settle
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Block, Breakpoint, Level, Lifetime
@@ -31,6 +32,11 @@ from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
 __all__ = ["Recalled", "booked", "books", "lines", "recall", "told"]
+
+
+#: How much longer than a session thought a prompt may be billed: the first guess is off by
+#: up to a third, and two rounds bill it twice.
+_ROUNDS: Final = 1.6
 
 
 class Recalled(NamedTuple):
@@ -56,7 +62,15 @@ def recall(path: str | PathLike[str]) -> Recalled:
     if not entries:
         raise InputError("no calls in it").at(str(path))
     prompts.tree.measure()
+    # What was billed says better how long a prompt is than what a session thought of it.
+    once = [at for at, call in enumerate(calls) if _billed_once(prompts.tree, call)]
+    calls, _ = settle(prompts.tree, calls, once, trust_usage=True)
     return Recalled(entries, Workload(tree=prompts.tree, calls=calls, tokens_from="usage"))
+
+
+def _billed_once(tree: PrefixTree, call: Call) -> bool:
+    """Tell a bill of one prompt from one that is the sum of a server tool's rounds."""
+    return call.recorded is None or call.recorded.prompt < _ROUNDS * tree.tokens[call.tip]
 
 
 def told(entries: Sequence[Entry]) -> dict[int, str]:
@@ -124,6 +138,8 @@ class _Prompts:
         #: By number and by key in the ledger: the node.
         self._nodes: dict[int, int] = {}
         self._keys: dict[bytes, int] = {}
+        #: By block: the last row that told of it.
+        self._newest: dict[int, int] = {}
         self._assume = Assumptions()
 
     def call(self, number: int, entry: Entry, at: int) -> Call:
@@ -163,12 +179,15 @@ class _Prompts:
         node = self._root(entry) if at is None else self._nodes[at]
         for below in reversed(pending):
             row = self._rows[below]
-            node = self.tree.child(node, self._block(row))
+            node = self.tree.child(node, self._block(below, row, entry.model))
             self._nodes[below] = self._keys[row.key] = node
         return node
 
-    def _block(self, row: _Prefix) -> int:
-        """Number one block."""
+    def _block(self, below: int, row: _Prefix, model: str) -> int:
+        """Number one block; the same text is the same block, however long it was thought to be.
+
+        Of what a session thought of its length the last is the best.
+        """
         block = Block(
             level=Level(row.level),
             kind=row.kind,
@@ -177,7 +196,12 @@ class _Prompts:
             tokens=row.tokens,
             refuses=row.refuses,
         )
-        return self.tree.intern(block, row.tokens)
+        known = facts.find(model)
+        number = self.tree.intern(block, int(known is not None and known.model.generation == "old"))
+        if below >= self._newest.get(number, below):
+            self._newest[number] = below
+            self.tree.size[number] = row.tokens
+        return number
 
     def _root(self, entry: Entry) -> int:
         """Return where the prompts of calls begin that can share with this one."""
