@@ -84,6 +84,7 @@ class Session:
     ) -> None:
         if on_existing not in _WAYS:
             raise InputError(f'on_existing is "{on_existing}", not {", ".join(_WAYS)}')
+        _refuse_other_than_plans(plan)
         self.plan = plan
         #: Whether marks of the caller's are taken out.
         self.replaces = on_existing == "replace"
@@ -397,6 +398,13 @@ class Session:
             "geo": tariff.geo,
             "collapse": collapse,
         }
+
+
+def _refuse_other_than_plans(given: object) -> None:
+    """Say at once that a plan is none; a file's name is what people try."""
+    if not isinstance(given, Plan | None):
+        found = type(given).__name__
+        raise InputError(f"plan is a {found}, not a Plan; Plan.load(NAME) reads one")
 
 
 def _untouched(at: float, origin: Origin, why: str, model: Any = "") -> Decision:

@@ -197,6 +197,12 @@ class TestExisting:
         assert after == mark_body(before, plan_of("tail after talk"))
         assert "cache_control" not in after
 
+    @pytest.mark.parametrize("odd", ["plan.json", {}, 5])
+    def test_no_plan(self, odd: Any) -> None:
+        """What is no plan is refused in a line, a file's name among it."""
+        with pytest.raises(InputError, match=r"plan is a \w+, not a Plan; Plan.load"):
+            Session(odd)
+
     def test_unknown_way(self) -> None:
         """A way that there is not is refused where it is written."""
         with pytest.raises(InputError, match="respect, fill, replace"):
