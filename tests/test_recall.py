@@ -7,11 +7,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import pytest
 from click.testing import CliRunner, Result
 from entered import entry
 from small import digest_line, workload
 
+import cacheplan
 from cacheplan.entries import Entry, Marked, Step
 from cacheplan.errors import InputError
 from cacheplan.io.cli import main
@@ -19,6 +21,7 @@ from cacheplan.io.ledger import Ledger
 from cacheplan.io.recall import books, recall, told
 from cacheplan.prices import Sheet
 from cacheplan.prompt import Level, Lifetime
+from cacheplan.testing import FakeAnthropic
 from cacheplan.usage import Usage
 
 
@@ -181,3 +184,26 @@ def test_a_workload(path: Path, command: str) -> None:
     """Every command that takes a workload takes a ledger."""
     done = CliRunner().invoke(main, [*command.split(), str(path), "--quiet"])
     assert done.exit_code == 0, done.stderr
+
+
+def test_what_a_review_finds(tmp_path: Path) -> None:
+    """A system prompt that changes within a conversation is found in a ledger, too, though
+    lengths were guessed before they were billed.
+    """
+    path = tmp_path / "calls.db"
+    with FakeAnthropic() as fake, Ledger(path) as into:
+        marking = cacheplan.Middleware(ledger=into, label="jobs", clock=fake.clock)
+        with anthropic.Anthropic(base_url=fake.url, api_key="any", middleware=[marking]) as client:
+            said: list[Any] = []
+            for turn in range(8):
+                said.append({"role": "user", "content": f"question {turn} " * 150})
+                answer = client.messages.create(
+                    model="claude-sonnet-5",
+                    max_tokens=50,
+                    system=f"{'Cite the rule. ' * 900} It is 10:00:0{turn}.",
+                    messages=said,
+                )
+                said.append({"role": "assistant", "content": answer.content})
+                fake.sleep(20)
+    found = cacheplan.review(cacheplan.read(path)).findings
+    assert "CP205" in [finding.code for finding in found]

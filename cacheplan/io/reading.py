@@ -6,7 +6,7 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
@@ -54,6 +54,8 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     the workload's notes; ``texts`` keeps what each distinct block says, which a review
     needs; ``watch`` hears how many bytes each line has.
     """
+    if model is None and _only_a_ledger(sources):
+        return _recalled(sources[0], assume)
     counter = counter or default_counter(assume)
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
@@ -79,11 +81,29 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     note = f"lines that could not be read, skipped: {skipped}"
     if skip_bad:
         workload = replace(workload, notes=(*workload.notes, note))
+    return _filled(workload, sources, f" ({note})" if skipped else "")
+
+
+def _filled(workload: Workload, sources: Sequence[Source], why: str) -> Workload:
+    """Return a workload that has calls; one without is no answer to anything."""
     if not workload.calls:
-        raise InputError(f"no calls in it ({note})" if skipped else "no calls in it").at(
-            _names(sources)
-        )
+        raise InputError(f"no calls in it{why}").at(_names(sources))
     return workload
+
+
+def _only_a_ledger(sources: Sequence[Source]) -> bool:
+    """Tell whether a single ledger is read; of a pipe nothing may be read to find out."""
+    return len(sources) == 1 and Path(sources[0]).is_file() and is_ledger(sources[0])
+
+
+def _recalled(source: Source, assume: Assumptions | None) -> Workload:
+    """Read a ledger as it is.
+
+    By way of lines, one text whose length was first guessed and then billed would be two.
+    """
+    from cacheplan.io.recall import recall
+
+    return _filled(recall(source, assume).workload, [source], " whose prompts are known")
 
 
 def is_ledger(source: Source) -> bool:

@@ -48,10 +48,11 @@ class Recalled(NamedTuple):
     workload: Workload
 
 
-def recall(path: str | PathLike[str]) -> Recalled:
+def recall(path: str | PathLike[str], assume: Assumptions | None = None) -> Recalled:
     """Read a ledger, as it stands at this moment."""
+    assume = assume or Assumptions()
     with _reading(path) as connection:
-        prompts = _Prompts(connection)
+        prompts = _Prompts(connection, assume)
         entries: list[Entry] = []
         calls: list[Call] = []
         for row in connection.execute("SELECT * FROM calls ORDER BY at, id"):
@@ -65,7 +66,16 @@ def recall(path: str | PathLike[str]) -> Recalled:
     # What was billed says better how long a prompt is than what a session thought of it.
     once = [at for at, call in enumerate(calls) if _billed_once(prompts.tree, call)]
     calls, _ = settle(prompts.tree, calls, once, trust_usage=True)
-    return Recalled(entries, Workload(tree=prompts.tree, calls=calls, tokens_from="usage"))
+    unknown = len(entries) - len(calls)
+    note = f"calls whose prompts the ledger does not know, left out: {unknown}"
+    workload = Workload(
+        tree=prompts.tree,
+        calls=calls,
+        assume=assume,
+        tokens_from="usage",
+        notes=(note,) if unknown else (),
+    )
+    return Recalled(entries, workload)
 
 
 def _billed_once(tree: PrefixTree, call: Call) -> bool:
@@ -129,7 +139,7 @@ class _Prefix(NamedTuple):
 class _Prompts:
     """Hangs the prefixes of a ledger into a tree, as calls ask for them."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, assume: Assumptions) -> None:
         self.tree = PrefixTree()
         rows = connection.execute(
             "SELECT id, key, parent, digest, tokens, level, kind, role, refuses FROM prefixes"
@@ -140,7 +150,7 @@ class _Prompts:
         self._keys: dict[bytes, int] = {}
         #: By block: the last row that told of it.
         self._newest: dict[int, int] = {}
-        self._assume = Assumptions()
+        self._assume = assume
 
     def call(self, number: int, entry: Entry, at: int) -> Call:
         """Return a call with its prompt and its marks."""
