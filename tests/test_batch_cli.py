@@ -131,7 +131,7 @@ WRONG: list[tuple[str, str]] = [
     ("status nowhere", "nowhere: there are no batches in it"),
     ("collect nowhere -o r.jsonl", "nowhere: there are no batches in it"),
     ("advise calls.jsonl --deadline 2020-01-01T00:00:00Z", "the deadline has passed"),
-    ("advise calls.jsonl --deadline 0h", "the deadline has passed"),
+    ("advise calls.jsonl --deadline 0h", "the deadline has come"),
     ("advise calls.jsonl --deadline 2099-01-01T00:00:00", "names no time zone"),
     ("advise calls.jsonl --deadline soon", "is not a time such as 6h"),
     ("advise calls.jsonl", "--deadline"),
