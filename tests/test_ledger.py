@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,7 +200,8 @@ class TestPrivacy:
             with Ledger(tmp_path / name, key=key) as ledger:
                 ledger.record(plain(1.0, session="s", tip=step.key, steps=(step,)))
             keys.append(recall(tmp_path / name).entries[0].session)
-            held = sqlite3.connect(tmp_path / name).execute("SELECT name FROM meta").fetchall()
+            with closing(sqlite3.connect(tmp_path / name)) as connection:
+                held = connection.execute("SELECT name FROM meta").fetchall()
             assert (("key",) in held) == (key is None)
         assert keys[0] == keys[1] != keys[2]
 
@@ -288,6 +290,7 @@ class TestFaults:
                 ledger.record(plain(at))
         assert ledger.waiting == 2
         holder.execute("ROLLBACK")
+        holder.close()
         ledger.record(plain(4.0))
         assert ledger.waiting == 0
         assert [entry.at for entry in recall(path).entries] == [1.0, 2.0, 3.0, 4.0]
@@ -310,6 +313,7 @@ class TestFaults:
             with pytest.raises(LedgerError, match="database is locked"):
                 ledger.record(plain(at))
         holder.execute("ROLLBACK")
+        holder.close()
         ledger.close()
         assert waited == [database.PATIENCE, 0.0, 0.0, database.PATIENCE]
         assert [entry.at for entry in recall(path).entries] == [1.0, 2.0, 3.0, 4.0]
@@ -440,7 +444,8 @@ class TestBounds:
             self.write(ledger, 60, 86_400.0)
         assert [entry.at // 86_400 for entry in recall(path).entries] == [*range(59 - days, 60)]
         # One that all share, and one of its own for each.
-        prefixes = sqlite3.connect(path).execute("SELECT count(*) FROM prefixes").fetchone()
+        with closing(sqlite3.connect(path)) as connection:
+            prefixes = connection.execute("SELECT count(*) FROM prefixes").fetchone()
         assert prefixes == (days + 2,)
 
     def test_one_wrong_clock(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

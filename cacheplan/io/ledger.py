@@ -113,6 +113,12 @@ class Ledger:
         """Close it."""
         self.close()
 
+    def __del__(self) -> None:
+        """Let go of the file with the ledger; whoever drops one is done with it."""
+        connection = getattr(self, "_connection", None)
+        if connection is not None:
+            connection.close()
+
     def _flush(self) -> None:
         """Write everything that waits in one transaction, so that all of it stands or none."""
         try:
