@@ -235,7 +235,7 @@ class TestLeftAlone:
     def test_unknown_mode(self) -> None:
         """A mode that there is not is refused where it is written."""
         with pytest.raises(cacheplan.CacheplanError, match="apply, observe, off"):
-            cacheplan.Middleware(mode="on")  # type: ignore[arg-type] # that is what is tried
+            cacheplan.Middleware(mode="on")
 
     def test_callers_object(self) -> None:
         """The body that the caller holds is not touched."""

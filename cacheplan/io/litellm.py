@@ -11,17 +11,14 @@ of marks stands down where a body carries marks; to have both is to have ours.
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from os import PathLike
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Unpack
 
-from cacheplan.entries import Ledger
-from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
-from cacheplan.io.ledger import kept
+from cacheplan.io.driver import Flight
+from cacheplan.io.driving import Driving, Options
+from cacheplan.outcomes import Outcome
 from cacheplan.plan import Plan
-from cacheplan.session import Origin, Outcome, Session
 
 try:
     from litellm.integrations.custom_logger import CustomLogger
@@ -46,28 +43,16 @@ _BODY: Final = frozenset(
 _UNDER_WAY: Final = 10_000
 
 
-class Callback(CustomLogger):
+class Callback(Driving, CustomLogger):
     """Marks calls by a plan, or by what it learns from them.
 
     The arguments are those of ``cacheplan.Middleware``. A call's label is its
     ``metadata["label"]``, where it has one.
     """
 
-    def __init__(
-        self,
-        plan: Plan | None = None,
-        *,
-        mode: Mode = "apply",
-        on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | str | PathLike[str] | None = None,
-        on_decision: OnDecision | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__()
-        session = Session(plan, on_existing=on_existing)
-        self.driver = Driver(
-            session, mode=mode, ledger=kept(ledger), on_decision=on_decision, clock=clock
-        )
+    def __init__(self, plan: Plan | None = None, **options: Unpack[Options]) -> None:
+        CustomLogger.__init__(self)
+        Driving.__init__(self, plan, **options)
         self._lock = threading.Lock()
         self._flights: OrderedDict[str, Flight] = OrderedDict()
 
@@ -151,7 +136,8 @@ class Callback(CustomLogger):
         """Have the session decide about a call."""
         metadata = kwargs.get("metadata") or (kwargs.get("litellm_params") or {}).get("metadata")
         label = metadata.get("label") if isinstance(metadata, Mapping) else None
-        origin = Origin(label=label if isinstance(label, str) else None, platform=platform)
+        own = label if isinstance(label, str) else self.origin.label
+        origin = self.origin._replace(label=own, platform=platform)
         flight = self.driver.begin("POST", _PATH, body, origin, (0, None))
         if flight is not None:
             with self._lock:

@@ -11,19 +11,11 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
-from collections.abc import Callable
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from cacheplan.assumptions import Assumptions
-from cacheplan.entries import Ledger
 from cacheplan.errors import CacheplanError
-from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
-from cacheplan.io.ledger import kept
-from cacheplan.plan import Plan
-from cacheplan.prices import Sheet
-from cacheplan.session import Origin, Session
+from cacheplan.io.driver import Flight
+from cacheplan.io.driving import Driving
 
 __all__ = ["Middleware"]
 
@@ -34,7 +26,7 @@ else:
     _Base = object
 
 
-class Middleware(_Base):
+class Middleware(Driving, _Base):
     """Marks the calls of a client by a plan, or by what it learns from them.
 
     ``mode`` is ``apply``, ``observe`` (decide and record, and send the body as it came) or
@@ -52,43 +44,6 @@ class Middleware(_Base):
         own: Any = cls
         made: Self = object.__new__(_joined(own))
         return made
-
-    def __init__(  # noqa: PLR0913 -- the contract's, all but the plan by name
-        self,
-        plan: Plan | None = None,
-        *,
-        mode: Mode = "apply",
-        on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | str | PathLike[str] | None = None,
-        on_decision: OnDecision | None = None,
-        label: str | None = None,
-        workspace: str = "",
-        platform: str | None = None,
-        sheet: Sheet | None = None,
-        assume: Assumptions | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        session = Session(plan, on_existing=on_existing, sheet=sheet, assume=assume)
-        self.driver = Driver(
-            session,
-            mode=mode,
-            ledger=kept(ledger),
-            on_decision=on_decision,
-            platform=platform,
-            clock=clock,
-        )
-        #: Who sends the calls.
-        self.origin = Origin(label=label, workspace=workspace)
-
-    @property
-    def session(self) -> Session:
-        """What decides; its ``state`` can be kept for the next process."""
-        return self.driver.session
-
-    @property
-    def faults(self) -> dict[str, int]:
-        """What went wrong in here so far, and how often; no call failed for it."""
-        return dict(self.driver.faults)
 
     def labelled(self, label: str, *, session: str | None = None) -> Self:
         """Return the same middleware for the calls of one feature, or one conversation.

@@ -11,65 +11,24 @@ httpx and httpx2, blocking or not, by whatever it is wrapped around.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
-from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self, Unpack
 
 import msgspec
 
-from cacheplan.assumptions import Assumptions
-from cacheplan.entries import Ledger
-from cacheplan.io.driver import Driver, Flight, Mode, OnDecision
-from cacheplan.io.ledger import kept
+from cacheplan.io.driver import Flight
+from cacheplan.io.driving import Driving, Options
 from cacheplan.plan import Plan
-from cacheplan.prices import Sheet
-from cacheplan.session import Origin, Session
 
 __all__ = ["Transport"]
 
 
-class Transport:
+class Transport(Driving):
     """Marks what passes on the way to another transport; its arguments are ``Middleware``'s."""
 
-    def __init__(  # noqa: PLR0913 -- those of the middleware
-        self,
-        inner: Any,
-        plan: Plan | None = None,
-        *,
-        mode: Mode = "apply",
-        on_existing: Literal["respect", "fill", "replace"] = "respect",
-        ledger: Ledger | str | PathLike[str] | None = None,
-        on_decision: OnDecision | None = None,
-        label: str | None = None,
-        workspace: str = "",
-        platform: str | None = None,
-        sheet: Sheet | None = None,
-        assume: Assumptions | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        session = Session(plan, on_existing=on_existing, sheet=sheet, assume=assume)
-        self.driver = Driver(
-            session,
-            mode=mode,
-            ledger=kept(ledger),
-            on_decision=on_decision,
-            platform=platform,
-            clock=clock,
-        )
-        self.origin = Origin(label=label, workspace=workspace)
+    def __init__(self, inner: Any, plan: Plan | None = None, **options: Unpack[Options]) -> None:
+        super().__init__(plan, **options)
         self._inner = inner
-
-    @property
-    def session(self) -> Session:
-        """What decides."""
-        return self.driver.session
-
-    @property
-    def faults(self) -> dict[str, int]:
-        """What went wrong in here so far, and how often; no call failed for it."""
-        return dict(self.driver.faults)
 
     def handle_request(self, request: Any) -> Any:
         """Send one request."""
