@@ -115,6 +115,19 @@ class Workload:
         """Return how long a call's prompt is."""
         return self.tree.tokens[call.tip] + call.closing
 
+    def sent_before(self) -> Iterator[tuple[Call, int]]:
+        """Yield the calls, each with the longest prefix of it that an earlier one had.
+
+        That is the root where nothing of it was sent before. Each prefix is looked at once.
+        """
+        seen, parent = bytearray(len(self.tree)), self.tree.parent
+        for call in self.calls:
+            node = call.tip
+            while parent[node] >= 0 and not seen[node]:
+                seen[node] = 1
+                node = parent[node]
+            yield call, node
+
     def after(self, moment: float) -> Self:
         """Return the same workload with only the calls from a moment on."""
         return replace(self, calls=[call for call in self.calls if call.at >= moment])

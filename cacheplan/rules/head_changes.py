@@ -106,15 +106,8 @@ class _Turns:
         #: By messages, and by whole prompt: the last call that sent just these.
         self._sent: dict[int, Call] = {}
         self._whole: dict[int, Call] = {}
-        seen = bytearray(len(tree))
-        for call in workload:
-            known = 0
-            for node in tree.upward(call.tip):
-                if seen[node]:
-                    known = tree.tokens[node]
-                    break
-                seen[node] = 1
-            turn = self._turn(call, known)
+        for call, known in workload.sent_before():
+            turn = self._turn(call, tree.tokens[known])
             if turn is not None:
                 self.found.append(turn)
             self._sent[self._said[call.tip]] = self._whole[call.tip] = call

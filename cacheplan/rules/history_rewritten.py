@@ -162,7 +162,6 @@ class _Conversations:
     workload: Workload
     turns: list[_Turn] = field(default_factory=list)
     _tree: PrefixTree = field(init=False)
-    _seen: bytearray = field(init=False)
     #: By prompt: the last call that sent it; by its number: the conversation.
     _sent: dict[int, Call] = field(default_factory=dict)
     _of: dict[int, _Conversation] = field(default_factory=dict)
@@ -172,18 +171,15 @@ class _Conversations:
     def __post_init__(self) -> None:
         """Follow all calls."""
         self._tree = self.workload.tree
-        self._seen = bytearray(len(self._tree))
-        for call in self.workload:
-            self._add(call)
+        for call, known in self.workload.sent_before():
+            self._add(call, known)
 
-    def _add(self, call: Call) -> None:
-        """Find out which conversation a call belongs to."""
-        tree, fresh, known = self._tree, list[int](), 0
+    def _add(self, call: Call, known: int) -> None:
+        """Find out which conversation a call belongs to; ``known`` of it was sent before."""
+        tree, fresh = self._tree, list[int]()
         for node in tree.upward(call.tip):
-            if self._seen[node]:
-                known = node
+            if node == known:
                 break
-            self._seen[node] = 1
             if tree.level[tree.block[node]] is Level.MESSAGES:
                 fresh.append(node)
         kind = kind_of(call)

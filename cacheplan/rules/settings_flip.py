@@ -111,15 +111,8 @@ class _Turns:
         #: By prefix, as sent and without settings: the last call that sent it.
         self._sent: dict[int, Call] = {}
         self._said: dict[int, Call] = {}
-        seen = bytearray(len(tree))
-        for call in workload:
-            known = 0
-            for node in tree.upward(call.tip):
-                if seen[node]:
-                    known = tree.tokens[node]
-                    break
-                seen[node] = 1
-            turn = self._turn(call, known)
+        for call, known in workload.sent_before():
+            turn = self._turn(call, tree.tokens[known])
             if turn is not None:
                 self.found.append(turn)
             self._sent[call.tip] = self._said[self._bare[call.tip]] = call
