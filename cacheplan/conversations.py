@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
-from cacheplan.validity import Fault
+from cacheplan.errors import InputError
+from cacheplan.validity import Fault, validate
 
 __all__ = [
     "BEGINNING",
@@ -21,6 +22,9 @@ __all__ = [
     "TWICE",
     "Gap",
     "Turn",
+    "complaint",
+    "faults",
+    "gone",
     "nonsense",
     "said",
     "shape",
@@ -259,3 +263,32 @@ def _block(block: Any, at: str) -> Iterator[str]:
         yield f"{at}: Unable to extract tag using discriminator 'type'"
     elif block["type"] == "text" and not isinstance(block.get("text"), str):
         yield f"{at}.text.text: Field required"
+
+
+def faults(
+    body: Mapping[str, Any], platform: str, surface: str, *, strict: bool = True
+) -> Iterator[Fault]:
+    """Yield marks that may not stand, and then, if ``strict``, talk that makes no sense.
+
+    What our own reading of a mark complains of is a fault like any other.
+    """
+    try:
+        yield from validate(body, platform, surface=surface)
+    except InputError as error:
+        yield Fault("invalid-mark", complaint(error), error.path)
+        return
+    if strict:
+        yield from nonsense(body)
+
+
+def gone(name: str, platform: str, at: float) -> bool:
+    """Tell whether a model that was there once is served no more."""
+    found = facts.find(name)
+    retired = found.model.retired if found is not None else None
+    return platform == "anthropic" and bool(retired) and at >= facts.moment(str(retired))
+
+
+def complaint(error: InputError) -> str:
+    """Say one of our own complaints with the API's way of naming a place."""
+    path = ".".join(map(str, error.path))
+    return f"{path}: {error.what}" if path else error.what

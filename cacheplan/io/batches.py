@@ -13,15 +13,16 @@ import shutil
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.batching import Batch, arrange
+from cacheplan.conversations import complaint, faults, gone, shape, unsupported
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
-from cacheplan.io.fake.asking import said, sensible, shaped, supported
 from cacheplan.io.outbox import Asked, File, Outbox, digest
 from cacheplan.io.reading import Source, lines
 from cacheplan.lines import with_body
@@ -43,8 +44,8 @@ FAULTS: Final = 50
 #: Letters of the name of a build: two of them are the same once in three million million.
 _RUN: Final = 8
 _LETTERS: Final = string.ascii_lowercase + string.digits
-#: What the API says of a model that is not there.
-_GONE: Final = 404
+#: What a body inside a batch must have.
+_NEEDED: Final = ("model", "max_tokens", "messages")
 #: Members of a line that the answer of the batch replaces, or that are said elsewhere.
 _REPLACED: Final = frozenset(
     {"request", "at", "surface", "response", "usage", "result", "custom_id", "first_token_after"}
@@ -126,7 +127,7 @@ def build(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("this is there already; batches are built in a new folder").at(str(folder))
     workload, read, faults = _taken_in(sources, ways.assume, now)
-    faults += _refused(workload, read, ways, now)
+    faults += _refused(workload, read, now)
     _one_sender(workload)
     marker = None if ways.plan is None else ways.plan.marker(workload.tree)
     batch = arrange(workload, ways.sheet, marker=marker, seeded=ways.seeded)
@@ -208,36 +209,33 @@ def _object(parts: Mapping[str, bytes]) -> bytes:
     return b"{" + inside + b"}"
 
 
-def _refused(
-    workload: Workload, read: Sequence[_Read], ways: Ways, now: float
-) -> Iterator[InputError]:
+def _refused(workload: Workload, read: Sequence[_Read], now: float) -> Iterator[InputError]:
     """Yield what the API would say to each call without its marks, the first word of it."""
     for call in workload:
         one = read[call.number]
-        words = _words(value(one.raw), call, ways, now)
+        words = _words(value(one.raw), call, now)
         if words:
             yield InputError(words, ("request",)).at(one.source, one.line)
 
 
-def _words(found: Any, call: Call, ways: Ways, now: float) -> str:
+def _words(found: Any, call: Call, now: float) -> str:
     """Say why the API would refuse a body inside a batch; nothing if it would not."""
     platform = call.tariff.platform
     if not facts.PLATFORMS[platform].batch:
         return f"there are no Message Batches on {platform}"
-    refusal = shaped(found)
-    if refusal is not None:
-        return refusal.message
+    first = next(shape(found, needed=_NEEDED, closed=True), None)
+    if first is not None:
+        return first.message
     try:
         plain = unmark(found)
     except InputError as error:
-        return said(error)
-    # A model that nobody listed may be newer than the list; only the API knows.
-    known = facts.find(plain["model"]) is not None
-    refusal = supported(plain, platform, ways.sheet, ways.assume, now) if known else None
-    if refusal is not None and refusal.status == _GONE:
-        return f'the model "{plain["model"]}" is no longer served there'
-    refusal = refusal or sensible(plain, platform, "batch", strict=True)
-    return "" if refusal is None else refusal.message
+        return complaint(error)
+    name = plain["model"]
+    if gone(name, platform, now):
+        return f'the model "{name}" is no longer served there'
+    # Of a model that nobody listed, which may be newer than the list, only the API knows.
+    wrong = next(chain(unsupported(plain), faults(plain, platform, "batch")), None)
+    return "" if wrong is None else wrong.message
 
 
 def _one_sender(workload: Workload) -> None:

@@ -12,13 +12,12 @@ from typing import Any, Final
 
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
-from cacheplan.conversations import nonsense, shape, unsupported
-from cacheplan.errors import InputError
+from cacheplan.conversations import faults, gone, shape, unsupported
 from cacheplan.io.fake.exchange import Asked, Refusal
 from cacheplan.prices import Sheet
-from cacheplan.validity import Fault, validate
+from cacheplan.validity import Fault
 
-__all__ = ["LARGEST", "identified", "said", "sensible", "shaped", "supported"]
+__all__ = ["LARGEST", "identified", "sensible", "shaped", "supported"]
 
 #: Bytes a body may have (Claude docs, errors, 2026-08-22).
 LARGEST: Final = 32 << 20
@@ -52,8 +51,7 @@ def supported(
     if found is None:
         known = sheet.minimum(name, platform, assume) is not None
         return None if known else Refusal(404, f"model: {name}")
-    model = found.model
-    if platform == "anthropic" and model.retired and at >= facts.moment(model.retired):
+    if gone(name, platform, at):
         return Refusal(404, f"model: {name}")
     return _first(unsupported(body))
 
@@ -62,17 +60,7 @@ def sensible(
     body: Mapping[str, Any], platform: str, surface: str, *, strict: bool
 ) -> Refusal | None:
     """Refuse marks that may not stand, and conversations that make no sense."""
-    try:
-        faults = validate(body, platform, surface=surface)
-    except InputError as error:
-        return _bad(said(error))
-    return _first([*faults, *(nonsense(body) if strict else ())])
-
-
-def said(error: InputError) -> str:
-    """Say one of our own complaints with the API's way of naming a place."""
-    path = ".".join(map(str, error.path))
-    return f"{path}: {error.what}" if path else error.what
+    return _first(faults(body, platform, surface, strict=strict))
 
 
 def _first(faults: Iterable[Fault]) -> Refusal | None:

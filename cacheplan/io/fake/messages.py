@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.billing import billed
+from cacheplan.conversations import complaint
 from cacheplan.envelopes import Envelope, Sent
 from cacheplan.errors import InputError, RejectedError, UnknownFactError, UnsupportedError
 from cacheplan.explanation import explain
-from cacheplan.io.fake.asking import said, sensible, shaped, supported
+from cacheplan.io.fake.asking import sensible, shaped, supported
 from cacheplan.io.fake.exchange import Refusal, encode
 from cacheplan.io.fake.prompts import Prompts
 from cacheplan.io.fake.replies import Reply, Script, blocks_of
@@ -142,7 +143,7 @@ class Messages:
         try:
             sent = self._prompts.read(raw, envelope)
         except InputError as error:
-            return Refusal(400, said(error))
+            return Refusal(400, complaint(error))
         found = facts.find(body["model"])
         length = self._prompts.length(sent)
         if found is not None and length > found.model.context:

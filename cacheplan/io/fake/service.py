@@ -12,11 +12,12 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from cacheplan import facts
+from cacheplan.conversations import complaint
 from cacheplan.envelopes import Envelope
 from cacheplan.errors import InputError
 from cacheplan.io.fake.accounts import Account, Accounts
 from cacheplan.io.fake.asking import LARGEST as LARGEST_BODY
-from cacheplan.io.fake.asking import identified, said
+from cacheplan.io.fake.asking import identified
 from cacheplan.io.fake.batches import LARGEST, Batches
 from cacheplan.io.fake.events import events, frames, server_sent
 from cacheplan.io.fake.exchange import Answer, Asked, Received, Refusal, answered, encode
@@ -167,7 +168,7 @@ class Service:
             try:
                 body = value(asked.content)
             except InputError as error:
-                return None, Refusal(400, f"The request body is not valid JSON: {said(error)}")
+                return None, Refusal(400, f"The request body is not valid JSON: {complaint(error)}")
         if found.name and isinstance(body, dict):
             body = {**body, "model": found.name}
         envelope = Envelope(found.platform, "messages", self._workspace(asked), at)
