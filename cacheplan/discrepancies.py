@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from cacheplan.admin_reports import Unexplained
 from cacheplan.comparison import usage_json
-from cacheplan.reports import Unexplained
 from cacheplan.tables import aligned, count, dollars, html, printable
 from cacheplan.usage import Usage
 

@@ -15,11 +15,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from cacheplan.admin_reports import FIELDS, Said, Unexplained, day_of
 from cacheplan.discrepancies import Agreed, Gap, Key, Priced, Reconciliation
 from cacheplan.entries import Entry
 from cacheplan.facts import find
 from cacheplan.prices import Rate, Sheet, Tariff
-from cacheplan.reports import FIELDS, Said, Unexplained, day_of
 from cacheplan.statements import Report
 from cacheplan.usage import Usage
 

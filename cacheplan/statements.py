@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cacheplan.admin_reports import Kind, Page, Said, Unexplained, days_of
 from cacheplan.errors import InputError
-from cacheplan.reports import Kind, Page, Said, Unexplained, days_of
 
 __all__ = ["Report", "merged"]
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from cacheplan.admin_reports import Unexplained
 from cacheplan.discrepancies import Agreed, Gap, Key, Priced, Reconciliation
-from cacheplan.reports import Unexplained
 from cacheplan.usage import Usage
 
 PLACE: Final = Key("2026-11-02", "claude-opus-5-5", "ab" * 16, "standard")

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacheplan.admin_reports import pages
 from cacheplan.entries import Entry
 from cacheplan.io.cli import main
 from cacheplan.io.fake.accounts import Account, Accounts
@@ -23,7 +24,6 @@ from cacheplan.io.fake.exchange import Asked, Received
 from cacheplan.io.ledger import Ledger
 from cacheplan.prices import Sheet
 from cacheplan.reconciliation import reconcile
-from cacheplan.reports import pages
 from cacheplan.statements import Report, merged
 from cacheplan.usage import Usage
 

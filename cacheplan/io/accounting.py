@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cacheplan.admin_reports import Kind, Page, days_of, pages
 from cacheplan.errors import InputError
 from cacheplan.io.progress import watching
 from cacheplan.io.reading import opened
 from cacheplan.io.recall import booked
 from cacheplan.io.rows import Names
 from cacheplan.reconciliation import reconcile
-from cacheplan.reports import Kind, Page, days_of, pages
 from cacheplan.statements import Report, merged
 from cacheplan.strict_json import quoted, value
 

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
+from cacheplan.admin_reports import Kind
 from cacheplan.errors import InputError, UnsupportedError
-from cacheplan.reports import Kind
 
 __all__ = ["KEY", "Admin", "key_from"]
 

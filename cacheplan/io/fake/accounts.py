@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
+from cacheplan.admin_reports import FIELDS
 from cacheplan.facts import find
 from cacheplan.io.fake.exchange import Asked, Received, Refusal
 from cacheplan.prices import Sheet, Tariff
-from cacheplan.reports import FIELDS
 
 __all__ = ["Account", "Accounts", "described"]
 

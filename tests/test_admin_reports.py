@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacheplan.admin_reports import Kind, Page, pages
 from cacheplan.errors import InputError
-from cacheplan.reports import Kind, Page, pages
 from cacheplan.statements import Report, merged
 from cacheplan.usage import Usage
 
