@@ -21,7 +21,8 @@ from letters import Letters
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
-from cacheplan.io.reading import lines, opened, read
+from cacheplan.io.opening import opened
+from cacheplan.io.reading import lines, read
 
 zstandard = pytest.importorskip("zstandard")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from cacheplan.admin_reports import Kind, Page, days_of, pages
 from cacheplan.errors import InputError
+from cacheplan.io.opening import opened
 from cacheplan.io.progress import watching
-from cacheplan.io.reading import opened
 from cacheplan.io.recall import booked
 from cacheplan.io.rows import Names
 from cacheplan.reconciliation import reconcile

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cacheplan.errors import CacheplanError, InputError
-from cacheplan.io.reading import Source
+from cacheplan.io.opening import Source
 
 if TYPE_CHECKING:
     from cacheplan.agreed import Agreed

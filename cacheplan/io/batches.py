@@ -23,8 +23,9 @@ from cacheplan.batching import Batch, arrange
 from cacheplan.conversations import complaint, faults, gone, shape, unsupported
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
+from cacheplan.io.opening import Source
 from cacheplan.io.outbox import Asked, File, Outbox, digest
-from cacheplan.io.reading import Source, lines
+from cacheplan.io.reading import lines
 from cacheplan.lines import with_body
 from cacheplan.marking import marked_request
 from cacheplan.marks import unmark

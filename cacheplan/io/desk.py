@@ -21,9 +21,10 @@ import click
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError, UnknownFactError
 from cacheplan.io import door
+from cacheplan.io.opening import opened
 from cacheplan.io.plans import Plan
 from cacheplan.io.progress import bytes_read, watching
-from cacheplan.io.reading import opened, read
+from cacheplan.io.reading import read
 from cacheplan.io.team import baseline_from, nearest, settings_from, write_baseline
 from cacheplan.io.writing import write_lines, write_raw, write_text
 from cacheplan.prices import Sheet

@@ -8,7 +8,7 @@ from typing import Self
 
 from cacheplan import plan
 from cacheplan.errors import InputError
-from cacheplan.io.reading import Source, opened
+from cacheplan.io.opening import Source, opened
 from cacheplan.io.writing import write_text
 from cacheplan.strict_json import value
 

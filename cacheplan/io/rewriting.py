@@ -12,7 +12,8 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.contest import as_it_went
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
-from cacheplan.io.reading import Source, lines
+from cacheplan.io.opening import Source
+from cacheplan.io.reading import lines
 from cacheplan.lines import remarked
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cacheplan.errors import InputError
-from cacheplan.io.reading import opened
+from cacheplan.io.opening import opened
 from cacheplan.io.writing import write_text
 from cacheplan.strict_json import value
 

@@ -1,0 +1,152 @@
+"""The entries of a log, whichever way JSON puts them into a file.
+
+One a line, in one list, in a list inside a document, or alone: every format is written in
+several of these, and who reads its entries need not know which. Nothing is held but the
+entry at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from io import BufferedReader, RawIOBase
+from typing import Any, BinaryIO, Final, cast
+
+import msgspec
+
+from cacheplan.errors import InputError
+from cacheplan.io.tally import Record, Tally
+
+__all__ = ["File", "Head", "records"]
+
+#: How much of a file may be looked at to tell its format: an entry's telling members may
+#: stand behind a whole prompt.
+_LOOK: Final = 1 << 18
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Head:
+    """How a file begins."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw.removeprefix(_BOM)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        """Where values stand in the entries that it shows, as dotted names without lists.
+
+        >>> sorted(Head(b'{"log": {"entries": [{"request": {"url": "https').paths)
+        ['log', 'log.entries', 'log.entries.request', 'log.entries.request.url']
+        """
+        import ijson
+
+        found: set[str] = set()
+        try:
+            for prefix, event, name in ijson.parse(self.raw, multiple_values=True):
+                if event == "map_key":
+                    steps = f".{prefix}.{name}".replace(".item.", ".")
+                    found.add(steps.lstrip("."))
+        except (ijson.JSONError, UnicodeDecodeError, RecursionError):
+            pass  # It ends somewhere in the middle.
+        return frozenset(found)
+
+    def has(self, *paths: str) -> bool:
+        """Tell whether all of these stand in it."""
+        return self.paths.issuperset(paths)
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The names in its first line, if it is a table of comma-separated values."""
+        first = self.raw.split(b"\n", 1)[0].decode("utf-8", "replace")
+        return frozenset(name.strip().strip('"') for name in first.split(","))
+
+
+class File:
+    """One file that is being read: what its faults call it, and its bytes."""
+
+    def __init__(self, name: str, stream: BinaryIO) -> None:
+        self.name = name
+        self.stream = stream
+
+    @cached_property
+    def head(self) -> Head:
+        """How it begins; asked for before anything is read."""
+        return Head(self.stream.peek(_LOOK)[:_LOOK])  # type: ignore[attr-defined]
+
+
+def records(file: File, tally: Tally, *lists: str) -> Iterator[Record]:
+    """Yield the entries of a file.
+
+    ``lists`` are the dotted names of lists that may hold them in a document. A file that
+    is neither such a document nor a list has an entry a line, or is one itself.
+    """
+    head = file.head
+    found = next((path for path in lists if path in head.paths), None)
+    begins = head.raw.lstrip()[:1]
+    if begins == b"[":
+        yield from _listed(file, tally, "item")
+    elif found is not None:
+        yield from _listed(file, tally, f"{found}.item")
+    elif begins == b"{" and not _one_a_line(head.raw):
+        yield from _listed(file, tally, "")
+    else:
+        yield from _lines(file.stream)
+
+
+def _one_a_line(head: bytes) -> bool:
+    """Tell whether the first line is a whole value, or longer than what is looked at."""
+    first, end, _ = head.lstrip().partition(b"\n")
+    if not end:
+        return True
+    try:
+        msgspec.json.decode(first)
+    except (msgspec.DecodeError, RecursionError):
+        # A line that is broken is one all the same, unless it is how a document begins.
+        return first.strip() not in (b"{", b"[") and len(first) > len(b'{ "": {')
+    return True
+
+
+def _lines(stream: BinaryIO) -> Iterator[Record]:
+    """Yield the lines that are not blank."""
+    for number, line in enumerate(stream, 1):
+        raw = (line.removeprefix(_BOM) if number == 1 else line).strip()
+        if raw:
+            yield Record(number, raw, not line.endswith(b"\n"))
+
+
+def _listed(file: File, tally: Tally, prefix: str) -> Iterator[Record]:
+    """Yield the members of a list, written again one by one."""
+    import ijson
+
+    number = 0
+    try:
+        stream = BufferedReader(cast("RawIOBase", _WithoutMark(file.stream)), _LOOK)
+        for entry in ijson.items(stream, prefix, use_float=True, multiple_values=True):
+            number += 1
+            yield Record(number, _written(entry))
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        fault = InputError("this is not JSON from here on")
+        with tally.reading(file.name, Record(number + 1, b"")):
+            raise fault from error
+
+
+def _written(entry: Any) -> bytes:
+    """Write an entry as JSON."""
+    return msgspec.json.encode(entry)
+
+
+class _WithoutMark(RawIOBase):
+    """A stream without the byte order mark that it may begin with."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        if stream.peek(len(_BOM)).startswith(_BOM):  # type: ignore[attr-defined]
+            stream.read(len(_BOM))
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer."""
+        return cast("BufferedReader", self._stream).readinto(buffer)
