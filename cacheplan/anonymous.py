@@ -71,6 +71,8 @@ def _envelope(call: Call, names: _Names) -> dict[str, Any]:
     if tariff.geo:
         line["inference_geo"] = tariff.geo
     line["first_token_after"] = call.first_token_after
+    if call.lacks:
+        line["lacks"] = list(call.lacks)
     return line
 
 

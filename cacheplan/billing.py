@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from cacheplan.errors import InputError
-from cacheplan.records import recorded_usage
+from cacheplan.stated import recorded_usage
 from cacheplan.usage import Usage
 
 __all__ = ["Answer", "billed", "streamed"]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -19,44 +18,20 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
-from cacheplan.labels import Tags, tags_of
 from cacheplan.lanes import kind_of
 from cacheplan.lengths import settle
 from cacheplan.pieces import message_pieces
 from cacheplan.planned import Planned, expand, planned
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
-from cacheplan.strict_json import member, members, number, quoted
+from cacheplan.stated import Stated, stated
+from cacheplan.strict_json import members
 from cacheplan.tokens import TokenCounter
-from cacheplan.usage import Usage
-from cacheplan.waivers import Waiver, read_waivers
+from cacheplan.waivers import Waiver
 from cacheplan.wire import parse
 from cacheplan.workload import Call, Expected, Workload
 
-__all__ = ["Intake", "recorded_usage"]
-
-_SURFACES: Final = ("messages", "batch")
-#: No prompt is a thousandth as long; anything above is a mistake, and may be one of a
-#: size that arithmetic cannot take.
-_TOKENS: Final = 10**12
-
-
-class _Line(NamedTuple):
-    """What every form of line says besides its prompt."""
-
-    at: float | None
-    id: str | None
-    session: str | None
-    label: str | None
-    workspace: str | None
-    platform: str
-    surface: str
-    first_token_after: float
-    output: int | None
-    recorded: Usage | None
-    failed: bool
-    waive: tuple[Waiver, ...]
-    tags: Tags
+__all__ = ["Intake"]
 
 
 class Intake:
@@ -102,7 +77,7 @@ class Intake:
         if self._go_on(raw):
             return
         parts = members(raw)
-        line = _line(parts)
+        line = stated(parts)
         if line.at is None and "calls_per_hour" not in parts:
             raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
         if "request" in parts:
@@ -122,7 +97,7 @@ class Intake:
             return False
         try:
             parts = members(found.text)
-            line = _line(parts)
+            line = stated(parts)
         except InputError:
             return False  # Read whole, it says where.
         if line.at is None:
@@ -134,7 +109,7 @@ class Intake:
             self._append(line, line.at, sent)
         return sent is not None
 
-    def _add_request(self, parts: Mapping[str, msgspec.Raw], line: _Line) -> None:
+    def _add_request(self, parts: Mapping[str, msgspec.Raw], line: Stated) -> None:
         """Take in the recorded form, or put the planned one aside."""
         if line.at is None:
             self._add_plan(planned(parts, line._asdict(), len(self._planned)))
@@ -168,11 +143,11 @@ class Intake:
         counts = self._counter.count(blocks, found.model if found else None)
         return [count.tokens + self.tree.turn for count in counts]
 
-    def _envelope(self, line: _Line) -> Envelope:
+    def _envelope(self, line: Stated) -> Envelope:
         """Return what a line says of its request from outside."""
         return Envelope(line.platform, line.surface, line.workspace or "", line.at, self._model)
 
-    def _append(self, line: _Line, at: float, sent: Sent) -> None:
+    def _append(self, line: Stated, at: float, sent: Sent) -> None:
         """Make the call of one line."""
         output = line.output
         if output is None:
@@ -195,6 +170,7 @@ class Intake:
             label=line.label,
             workspace=line.workspace,
             tags=line.tags,
+            lacks=line.lacks,
         )
         self._calls.append(call)
         for waiver in line.waive:
@@ -254,7 +230,7 @@ class Intake:
         sent = self._bodies.read(body, envelope, at)
         if sent is not None:
             self._counted.append(at)
-            self._append(_Line(**line), line["at"], sent)
+            self._append(Stated(**line), line["at"], sent)
 
     def _with_rounds(self) -> list[Call]:
         """Add to each call where server tools answered while it was served."""
@@ -262,189 +238,3 @@ class Intake:
         for at, nodes in self._bodies.rounds.items():
             calls[at] = msgspec.structs.replace(calls[at], rounds=nodes)
         return calls
-
-
-def recorded_usage(usage: Mapping[str, Any]) -> Usage:
-    """Read the usage of a response; a write without a split is all 5 minutes.
-
-    >>> recorded_usage({"input_tokens": 3, "cache_creation_input_tokens": 10})
-    Usage(uncached=3, write_5m=10, write_1h=0, read=0, output=0)
-    """
-    written = _count(usage, "cache_creation_input_tokens")
-    split = usage.get("cache_creation")
-    long = 0
-    if split is not None:
-        if not isinstance(split, Mapping):
-            raise InputError("this is not an object", ("cache_creation",))
-        try:
-            long = _count(split, "ephemeral_1h_input_tokens")
-            written = max(written, long + _count(split, "ephemeral_5m_input_tokens"))
-        except InputError as error:
-            raise error.within("cache_creation") from error
-    return Usage(
-        uncached=_count(usage, "input_tokens"),
-        write_5m=written - long,
-        write_1h=long,
-        read=_count(usage, "cache_read_input_tokens"),
-        output=_count(usage, "output_tokens"),
-    )
-
-
-def _count(holder: Mapping[str, Any], key: str) -> int:
-    """Return a number of tokens; left out or null is none."""
-    try:
-        return _read_tokens(holder.get(key)) or 0
-    except InputError as error:
-        raise error.within(key) from error
-
-
-def _line(parts: Mapping[str, msgspec.Raw]) -> _Line:
-    """Decode what every form of line says besides its prompt."""
-    found = dict(_LEFT_OUT)
-    for key, read in _READERS.items():
-        if key in parts:
-            given = member(parts, key)
-            try:
-                found[key] = read(given)
-            except InputError as error:
-                raise error.within(key) from error
-    response = found["response"]
-    usage = found["usage"]
-    recorded, failed = _response(response) if response else (usage, False)
-    return _Line(
-        at=found["at"],
-        id=found["id"],
-        session=found["session"],
-        label=found["label"],
-        workspace=found["workspace"],
-        platform=found["platform"],
-        surface=found["surface"],
-        first_token_after=found["first_token_after"],
-        output=found["output_tokens"],
-        recorded=recorded if recorded is not None else usage,
-        failed=failed,
-        waive=found["waive"],
-        tags=found["tags"],
-    )
-
-
-def _response(response: Mapping[str, Any]) -> tuple[Usage | None, bool]:
-    """Return a response's usage, and whether it is an error."""
-    failed = response.get("type") == "error" or response.get("error") is not None
-    usage = response.get("usage")
-    if usage is None:
-        return None, failed
-    try:
-        return _read_usage(usage), failed
-    except InputError as error:
-        raise error.within("usage").within("response") from error
-
-
-def _read_usage(found: Any) -> Usage | None:
-    """Read usage where it stands."""
-    if found is None:
-        return None
-    if not isinstance(found, Mapping):
-        raise InputError("this is not an object")
-    return recorded_usage(found)
-
-
-def _read_at(found: Any) -> float | None:
-    """Read a time: seconds, or RFC 3339 with its zone."""
-    if not isinstance(found, str):
-        return None if found is None else number(found)
-    try:
-        # The standard allows small letters, Python only capitals.
-        moment = datetime.fromisoformat(found.upper())
-        if moment.tzinfo is not None:
-            return moment.timestamp()
-    except (ValueError, OverflowError) as error:
-        what = f"{quoted(found)} is neither seconds nor an RFC 3339 time"
-        raise InputError(what) from error
-    raise InputError(f"{quoted(found)} names no time zone (write Z for UTC)")
-
-
-def _read_seconds(found: Any) -> float:
-    """Read how long the first token took; a second where nobody says."""
-    seconds = 1.0 if found is None else number(found)
-    if seconds < 0:
-        raise InputError(f"{found} is negative")
-    return seconds
-
-
-def _read_text(found: Any) -> str | None:
-    """Read a name."""
-    if found is None or isinstance(found, str):
-        return found
-    raise InputError("this is not text")
-
-
-def _read_tags(found: Any) -> Tags:
-    """Read further names; each is a word, as a label is."""
-    if not isinstance(found, Mapping | None):
-        raise InputError("this is not an object")
-    try:
-        return tags_of(found or {})
-    except TypeError as error:
-        raise InputError(str(error)) from error
-
-
-def _read_platform(found: Any) -> str:
-    """Read where it was sent."""
-    return _one_of(found, tuple(facts.PLATFORMS), "anthropic")
-
-
-def _read_surface(found: Any) -> str:
-    """Read how it was sent."""
-    return _one_of(found, _SURFACES, "messages")
-
-
-def _one_of(found: Any, allowed: tuple[str, ...], default: str) -> str:
-    """Insist on one of a few words; left out, it is the default."""
-    if found is None:
-        return default
-    if found in allowed:
-        return str(found)
-    raise InputError(f"{quoted(found)} is not {', '.join(allowed[:-1])} or {allowed[-1]}")
-
-
-def _read_tokens(found: Any) -> int | None:
-    """Read a number of tokens."""
-    if found is None:
-        return None
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise InputError("this is not a whole number of tokens")
-    if found < 0:
-        raise InputError(f"{quoted(found)} is negative")
-    if found > _TOKENS:
-        raise InputError("more tokens than any prompt has")
-    return found
-
-
-def _read_response(found: Any) -> Mapping[str, Any]:
-    """Read what came back; left out, nothing did."""
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise InputError("this is not an object")
-    return found
-
-
-_READERS: Final[Mapping[str, Any]] = {
-    "at": _read_at,
-    "id": _read_text,
-    "session": _read_text,
-    "label": _read_text,
-    "workspace": _read_text,
-    "platform": _read_platform,
-    "surface": _read_surface,
-    "first_token_after": _read_seconds,
-    "output_tokens": _read_tokens,
-    "response": _read_response,
-    "usage": _read_usage,
-    "waive": read_waivers,
-    "tags": _read_tags,
-}
-
-#: What a line says by saying nothing.
-_LEFT_OUT: Final[Mapping[str, Any]] = {key: read(None) for key, read in _READERS.items()}

@@ -60,6 +60,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     #: Further names of the caller's own, sorted.
     tags: Tags = ()
+    #: What its source does not say of it, in words of ``LACKING``, sorted.
+    lacks: tuple[str, ...] = ()
 
 
 class Expected(NamedTuple):

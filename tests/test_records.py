@@ -14,7 +14,8 @@ from letters import Letters
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.prompt import Lifetime
-from cacheplan.records import Intake, recorded_usage
+from cacheplan.records import Intake
+from cacheplan.stated import recorded_usage
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
 
@@ -432,3 +433,21 @@ def test_memory_grows_with_blocks_never_seen() -> None:
     half, whole = grown(100, 1000), grown(200, 1000)
     assert whole < 2.2 * half
     assert whole < 200 * 4000
+
+
+class TestLacks:
+    """``lacks``: what the source of a line does not say."""
+
+    def test_words_are_kept_once_and_sorted(self) -> None:
+        """A call knows what its source left unsaid."""
+        assert one(lacks=["tools", "marks", "tools"]).lacks == ("marks", "tools")
+
+    def test_left_out_is_nothing(self) -> None:
+        """A line that lacks nothing says nothing of it."""
+        assert one().lacks == one(lacks=[]).lacks == ()
+
+    @pytest.mark.parametrize("given_", ["marks", ["mark"], [1], {"marks": True}])
+    def test_other_words_are_refused(self, given_: Any) -> None:
+        """A word that nobody would heed is an error, with its place."""
+        with pytest.raises(InputError, match="lacks"):
+            one(lacks=given_)

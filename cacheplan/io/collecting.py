@@ -25,7 +25,7 @@ from cacheplan.io.rows import Names
 from cacheplan.io.sending import Sender, told
 from cacheplan.io.writing import write_raw
 from cacheplan.labels import tags_of
-from cacheplan.records import recorded_usage
+from cacheplan.stated import recorded_usage
 from cacheplan.strict_json import members
 from cacheplan.tables import count
 

@@ -23,7 +23,7 @@ from cacheplan.io.fake.exchange import Refusal, encode
 from cacheplan.io.fake.prompts import Prompts
 from cacheplan.io.fake.replies import Reply, Script, blocks_of
 from cacheplan.prices import Sheet
-from cacheplan.records import recorded_usage
+from cacheplan.stated import recorded_usage
 from cacheplan.tokens import TokenCounter
 from cacheplan.usage import Usage
 
