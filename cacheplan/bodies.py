@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ from xxhash import xxh3_128_intdigest
 
 from cacheplan import facts, kinds
 from cacheplan.assumptions import Assumptions
+from cacheplan.chains import Chain, Continued, unmarked
 from cacheplan.envelopes import Envelope, Sent, place_automatic, scope_of
 from cacheplan.errors import InputError
 from cacheplan.heads import Around, Heads
@@ -115,21 +116,61 @@ class Bodies:
         around = self._heads.around(parts)
         if self._partial(around.outer):
             return None
-        name = envelope.model or _text(around.outer, "model")
-        _automatic(around.outer)  # What is wrong outside is said before what is wrong inside.
-        look = Look.of(name)
+        _, look = self._named(around, envelope)
         raws = _messages(parts)
         messages = self._read_messages(raws, 0, look)
+        return self._lay(around, messages, envelope, lambda: raws, written=(raw, parts))
+
+    def read_chain(
+        self, chain: Chain, new: Mapping[str, msgspec.Raw], envelope: Envelope, number: int
+    ) -> Continued:
+        """Read one body that is written as what it has beyond another."""
+        around = self._heads.around(chain.around)
+        _, look = self._named(around, envelope)
+        raws = _messages(new)
+        if chain.variant in (-1, look.variant):
+            messages = [*chain.repeated, *self._read_messages(raws, chain.keep, look)]
+        else:
+            messages = self._read_messages(chain.raws(raws), 0, look)
+            messages[: chain.keep] = map(unmarked, messages[: chain.keep])
+        if self._partial(around.outer):
+            return Continued(None, messages, raws, look.variant)
+        read = self._lay(around, messages, envelope, lambda: chain.raws(raws), repeated=chain.keep)
+        return Continued(self._sent(read, envelope, number), messages, raws, look.variant)
+
+    def _named(self, around: Around, envelope: Envelope) -> tuple[str, Look]:
+        """Return the model that a body is for, and how it looks at text."""
+        name = envelope.model or _text(around.outer, "model")
+        _automatic(around.outer)  # What is wrong outside is said before what is wrong inside.
+        return name, Look.of(name)
+
+    def _lay(
+        self,
+        around: Around,
+        messages: list[Message],
+        envelope: Envelope,
+        raws: Callable[[], Sequence[msgspec.Raw]],
+        *,
+        repeated: int = 0,
+        written: tuple[bytes, Mapping[str, msgspec.Raw]] | None = None,
+    ) -> _Read:
+        """Lay a body's messages on its head; what was ``written`` whole is remembered.
+
+        The first few may be ``repeated`` from a line that is extended, without its marks.
+        """
+        name, look = self._named(around, envelope)
         sent = [message.part for message in messages]
         traits = traits_of(sent)
         newest = newest_question(sent) if self._strips(look) else 0
         entangled = traits & ENTANGLED
         if entangled:
             keys = (message.key for message in messages)
-            sent = self._disentangle(zip(keys, raws, strict=True), look, newest)
+            sent = self._disentangle(zip(keys, raws(), strict=True), look, newest, repeated)
             traits = traits_of(sent)
         head = self._heads.head(around, scope_of(name, envelope, self._assume), look, traits)
-        known = None if entangled else self._repeats.begin(raw, parts, around, messages)
+        known = None
+        if written is not None and not entangled:
+            known = self._repeats.begin(*written, around, messages)
         if known:
             known[0].variant = look.variant
         sent = [part.bare or part for part in sent[:newest]] + sent[newest:]
@@ -146,9 +187,7 @@ class Bodies:
         if not raws or not found.fits(parts, length):
             return None
         around = self._around(found, parts)
-        name = envelope.model or _text(around.outer, "model")
-        _automatic(around.outer)  # What is wrong outside is found before anything is laid.
-        look = Look.of(name)
+        name, look = self._named(around, envelope)
         if found.first and known.variant != look.variant:
             return None
         messages = self._read_messages(raws, found.first, look)
@@ -236,7 +275,7 @@ class Bodies:
         return messages
 
     def _disentangle(
-        self, messages: Iterable[tuple[int, msgspec.Raw]], look: Look, newest: int
+        self, messages: Iterable[tuple[int, msgspec.Raw]], look: Look, newest: int, repeated: int
     ) -> list[Part]:
         """Read messages that change what is rendered of one another, all at once."""
         pieces: list[Piece] = []
@@ -247,7 +286,10 @@ class Bodies:
             if index < newest:
                 found = [piece for piece in found if piece.block.kind not in THINKING]
             # Only the index of a place is asked for below.
-            pieces += [piece._replace(place=_place(index)) for piece in found]
+            found = [piece._replace(place=_place(index)) for piece in found]
+            if index < repeated:
+                found = [piece._replace(mark=None) for piece in found]
+            pieces += found
         return [
             self._interned.part(seen, look)
             for _, seen in groupby(shown(pieces), key=lambda piece: piece.place.index)

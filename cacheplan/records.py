@@ -16,6 +16,7 @@ import msgspec
 from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.bodies import Bodies, Envelope, Sent
+from cacheplan.chains import Chains, extension
 from cacheplan.digests import Digests
 from cacheplan.errors import InputError
 from cacheplan.lanes import kind_of
@@ -53,6 +54,7 @@ class Intake:
         self._seed = seed
         self._bodies = Bodies(self.tree, counter, self.assume)
         self._digests = Digests(self.tree, self.assume)
+        self._chains = Chains()
         self._calls: list[Call] = []
         self._planned: list[Planned] = []
         #: Calls whose blocks were counted here, as against named with their length.
@@ -80,7 +82,9 @@ class Intake:
         line = stated(parts)
         if line.at is None and "calls_per_hour" not in parts:
             raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
-        if "request" in parts:
+        if "request" in parts and "extends" in parts:
+            self._add_chain(parts, line)
+        elif "request" in parts:
             self._add_request(parts, line)
         elif "blocks" in parts or "extends" in parts:
             if line.at is None:
@@ -100,7 +104,7 @@ class Intake:
             line = stated(parts)
         except InputError:
             return False  # Read whole, it says where.
-        if line.at is None:
+        if line.at is None or "extends" in parts:
             return False
         at = len(self._calls)
         sent = self._bodies.go_on(found, parts["request"], self._envelope(line), at)
@@ -119,11 +123,33 @@ class Intake:
             sent = self._bodies.read_whole(parts["request"], self._envelope(line), at)
         except InputError as error:
             raise error.within("request") from error
+        self._append_read(line, line.at, sent)
+
+    def _append_read(self, line: Stated, at: float, sent: Sent | None) -> None:
+        """Make the call of a line whose blocks were counted here."""
         if sent is None:
             self._partial += 1
         else:
-            self._counted.append(at)
-            self._append(line, line.at, sent)
+            self._counted.append(len(self._calls))
+            self._append(line, at, sent)
+
+    def _add_chain(self, parts: Mapping[str, msgspec.Raw], line: Stated) -> None:
+        """Take in a request that holds only what is new, or that others will extend."""
+        if line.at is None:
+            raise InputError("missing; only a whole request can be planned", ("at",))
+        at = len(self._calls)
+        extends, keep = extension(parts)
+        try:
+            new = members(parts["request"])
+        except InputError as error:
+            raise error.within("request") from error
+        chain = self._chains.resolve(new, extends, keep)
+        try:
+            read = self._bodies.read_chain(chain, new, self._envelope(line), at)
+        except InputError as error:
+            raise error.within("request") from error
+        self._chains.keep(line.id, chain, read)
+        self._append_read(line, line.at, read.sent)
 
     def _add_plan(self, plan: Planned) -> None:
         """Keep a planned line whose body can be read, since its calls are made later."""

@@ -1,0 +1,160 @@
+"""Requests written without what an earlier line says: a conversation at a line a turn.
+
+Bodies repeat their whole conversation, so a log of whole bodies grows with its square.
+Here a line names the line that it extends and holds the newest messages only; this file
+keeps what such lines go on from. What a message means it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from cacheplan.envelopes import Sent
+from cacheplan.errors import InputError
+from cacheplan.parts import Part
+from cacheplan.repeats import Message
+from cacheplan.strict_json import member, quoted
+
+__all__ = ["Chain", "Chains", "Continued", "extension", "unmarked"]
+
+#: Conversations whose text is kept: it is looked at again only where the model changes, or
+#: where messages change what is rendered of one another.
+_TALKS: Final = 8
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class _Talk:
+    """The messages of one conversation, shared by all the lines that it grew by."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.raws: list[msgspec.Raw] | None = []
+
+
+class Chain(NamedTuple):
+    """A request as far as a line says it: what it goes on from, and how."""
+
+    #: All members but the messages; those of the line over those of the one it extends.
+    around: Mapping[str, msgspec.Raw]
+    #: What is repeated, and by which tokenizer it was read (-1: nothing is).
+    talk: _Talk
+    keep: int
+    variant: int
+
+    @property
+    def repeated(self) -> Sequence[Message]:
+        """The messages that are sent again; no mark on them is."""
+        return [unmarked(message) for message in self.talk.messages[: self.keep]]
+
+    def raws(self, new: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:
+        """Return all messages as they were written."""
+        if self.talk.raws is None:
+            raise InputError("too far behind the line that it extends to be read otherwise")
+        return [*self.talk.raws[: self.keep], *new]
+
+
+class _Kept(NamedTuple):
+    """What a line leaves for those that extend it."""
+
+    around: Mapping[str, msgspec.Raw]
+    talk: _Talk
+    length: int
+    variant: int
+
+
+class Continued(NamedTuple):
+    """A request as it was read: all its messages, and by which tokenizer."""
+
+    sent: Sent | None
+    messages: Sequence[Message]
+    #: The new ones as they were written.
+    new: Sequence[msgspec.Raw]
+    variant: int
+
+
+class Chains:
+    """Remembers, by id, the requests that later lines may extend."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+        self._talks: list[_Talk] = []
+        #: Members that whole services have in common, each once.
+        self._members: dict[bytes, msgspec.Raw] = {}
+
+    def resolve(
+        self, members: Mapping[str, msgspec.Raw], extends: str | None, keep: int | None
+    ) -> Chain:
+        """Return what a line's request is, given what it extends."""
+        around = {
+            key: self._member(bytes(part)) for key, part in members.items() if key != "messages"
+        }
+        if extends is None:
+            return Chain(around, self._begin(), 0, -1)
+        kept = self._kept.get(extends)
+        if kept is None:
+            what = f"{quoted(extends)} is not the id of an earlier line that may be extended"
+            raise InputError(what, ("extends",))
+        length = kept.length if keep is None else keep
+        if not 0 <= length <= kept.length:
+            what = f"{quoted(keep)} is not a number of its {kept.length} messages"
+            raise InputError(what, ("keep",))
+        around = {**kept.around, **around}
+        around = {key: part for key, part in around.items() if part != _NULL}
+        return Chain(around, kept.talk, length, kept.variant)
+
+    def _member(self, part: bytes) -> msgspec.Raw:
+        """Return a member that lets go of its line, and is there once."""
+        return self._members.setdefault(part, msgspec.Raw(part))
+
+    def keep(self, name: str | None, chain: Chain, read: Continued) -> None:
+        """Remember a request that was read; nobody can extend one without a name."""
+        if name is None:
+            return
+        talk = chain.talk
+        if chain.variant in (-1, read.variant) and len(talk.messages) == chain.keep:
+            talk.messages += read.messages[chain.keep :]
+        else:
+            talk = self._fork(chain, read)
+        if talk.raws is not None:
+            talk.raws += [msgspec.Raw(bytes(raw)) for raw in read.new]
+        self._kept[name] = _Kept(chain.around, talk, len(talk.messages), read.variant)
+
+    def _fork(self, chain: Chain, read: Continued) -> _Talk:
+        """Return a conversation that leaves another one, or was read otherwise."""
+        raws = chain.talk.raws
+        talk = self._begin()
+        talk.messages += read.messages
+        talk.raws = None if raws is None else raws[: chain.keep]
+        return talk
+
+    def _begin(self) -> _Talk:
+        """Return a new conversation; the text of the oldest may have to go."""
+        talk = _Talk()
+        self._talks.append(talk)
+        if len(self._talks) > _TALKS:
+            self._talks.pop(0).raws = None
+        return talk
+
+
+def extension(parts: Mapping[str, msgspec.Raw]) -> tuple[str | None, int | None]:
+    """Read which line a line extends, and how many of its messages."""
+    extends, keep = member(parts, "extends"), member(parts, "keep")
+    if extends is not None and not isinstance(extends, str):
+        raise InputError("this is not text", ("extends",))
+    if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
+        raise InputError("this is not a number of messages", ("keep",))
+    return extends, keep
+
+
+def unmarked(message: Message) -> Message:
+    """Return a message without its marks; nearly all have none."""
+    return message._replace(part=_plain(message.part)) if message.part.marks else message
+
+
+def _plain(part: Part) -> Part:
+    """Return a message's blocks without their marks."""
+    bare = part.bare and _plain(part.bare)
+    return part._replace(marks=(), bare=bare)

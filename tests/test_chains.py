@@ -1,0 +1,195 @@
+"""A request that names the line it extends is read as the whole request would be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from letters import Letters
+
+from cacheplan.assumptions import Assumptions
+from cacheplan.errors import InputError
+from cacheplan.records import Intake
+from cacheplan.workload import Workload
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+#: Blocks of every sort that says something of the messages around it.
+BLOCKS: tuple[dict[str, Any], ...] = (
+    {"type": "text", "text": "hm"},
+    {"type": "text", "text": "hm", **MARK},
+    {"type": "thinking", "thinking": "so", "signature": "c2ln"},
+    {"type": "tool_use", "id": "t", "name": "look", "input": {"a": 1, **MARK}},
+    {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "x", **MARK}]},
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+    {"type": "compaction", "content": "all of it"},
+    {"type": "web_search_tool_result", "tool_use_id": "s", "content": [], **MARK},
+)
+#: What may change around the messages; ``None`` takes a member away.
+CHANGES: tuple[dict[str, Any], ...] = (
+    {},
+    {"system": [{"type": "text", "text": "Be brief.", **MARK}]},
+    {"system": None},
+    {"tools": [{"name": "look", "input_schema": {"type": "object"}}]},
+    {"model": "claude-haiku-4-5"},
+    {"model": "claude-opus-5-5"},
+    {"cache_control": {"type": "ephemeral"}},
+    {"tool_choice": {"type": "none"}},
+)
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw lines of which each but the first extends some earlier one."""
+    content = st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=2) | st.just("plain")
+    message = st.builds(
+        lambda role, held: {"role": role, "content": held},
+        st.sampled_from(["user", "assistant"]),
+        content,
+    )
+    made: list[dict[str, Any]] = []
+    lengths: list[int] = []
+    for at in range(draw(st.integers(2, 8))):
+        new = draw(st.lists(message, min_size=1, max_size=3))
+        line: dict[str, Any] = {"id": f"c{at}", "at": at, "extends": None}
+        repeated = 0
+        request = {"messages": new, **draw(st.sampled_from(CHANGES))}
+        if made and draw(st.integers(0, 4)):
+            earlier = draw(st.sampled_from(range(at)))
+            line["extends"], repeated = f"c{earlier}", lengths[earlier]
+            if draw(st.booleans()):
+                repeated = draw(st.integers(0, repeated))
+                line["keep"] = repeated
+        else:
+            request = {"model": "claude-opus-5-5", **request}
+        made.append({**line, "request": request})
+        lengths.append(repeated + len(new))
+    return made
+
+
+def whole(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write the same lines with whole requests, as a program would have sent them."""
+    sent: dict[str, dict[str, Any]] = {}
+    found = []
+    for line in made:
+        request = line["request"]
+        if line["extends"] is not None:
+            earlier = sent[line["extends"]]
+            kept = earlier["messages"][: line.get("keep")]
+            messages = [bare(message) for message in kept] + request["messages"]
+            request = {**earlier, **request, "messages": messages}
+        request = {key: part for key, part in request.items() if part is not None}
+        sent[line["id"]] = request
+        found.append({"id": line["id"], "at": line["at"], "request": request})
+    return found
+
+
+def bare(part: Any) -> Any:
+    """Take every mark away, and nothing that only looks like one."""
+    if isinstance(part, list):
+        return [bare(inner) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    plain = {key: inner for key, inner in part.items() if key != "cache_control"}
+    return {key: bare(inner) if key == "content" else inner for key, inner in plain.items()}
+
+
+def taken(made: list[dict[str, Any]]) -> Workload:
+    """Take in some lines."""
+    intake = Intake(Letters(), Assumptions())
+    for line in made:
+        intake.add(json.dumps(line).encode())
+    return intake.workload()
+
+
+def said(workload: Workload) -> list[Any]:
+    """Return what each call is, by keys rather than numbers."""
+    tree = workload.tree
+    return [
+        (
+            tree.key(call.tip),
+            [(tree.key(node), lifetime) for node, lifetime in call.marks],
+            call.tariff,
+            call.automatic,
+            call.refused,
+            [tree.key(node) for node in call.rounds],
+        )
+        for call in workload
+    ]
+
+
+class TestAsIfWhole:
+    """Contract: its messages stand behind those of the earlier line's request."""
+
+    @given(lines())
+    def test_every_call_is_what_the_whole_request_is(self, made: list[dict[str, Any]]) -> None:
+        """Forks, other models, moved marks and messages that change each other included."""
+        assert said(taken(made)) == said(taken(whole(made)))
+
+    def test_a_line_may_be_extended_twice(self) -> None:
+        """Two answers to one question leave the question as it was."""
+        first = {"id": "a", "at": 0, "extends": None, "request": request("One?")}
+        forks = [
+            {"id": name, "at": 1, "extends": "a", "request": {"messages": [message(name)]}}
+            for name in "bc"
+        ]
+        last = {"id": "d", "at": 2, "extends": "b", "request": {"messages": [message("on")]}}
+        made = [first, *forks, last]
+        assert said(taken(made)) == said(taken(whole(made)))
+
+    def test_far_behind_only_text_that_is_looked_at_again_is_missed(self) -> None:
+        """A line is extended after many other conversations, unless its text is needed."""
+        made = [
+            {"id": f"c{at}", "at": at, "extends": None, "request": request(f"One {at}?")}
+            for at in range(20)
+        ]
+        on: dict[str, Any] = {"id": "z", "at": 99, "extends": "c0"}
+        plain = {**on, "request": {"messages": [message("Two?")]}}
+        assert said(taken([*made, plain])) == said(taken(whole([*made, plain])))
+        other = {**on, "request": {"messages": [message("Two?")], "model": "claude-haiku-4-5"}}
+        with pytest.raises(InputError, match="too far behind the line that it extends"):
+            taken([*made, other])
+
+
+class TestFaults:
+    """What is wrong is named with its place."""
+
+    @pytest.mark.parametrize(
+        ("more", "what"),
+        [
+            ({"extends": "nobody"}, 'extends: "nobody" is not the id of an earlier line'),
+            ({"extends": 7}, "extends: this is not text"),
+            ({"extends": "a", "keep": 2}, "keep: 2 is not a number of its 1 messages"),
+            ({"extends": "a", "keep": -1}, "keep: -1 is not a number of its 1 messages"),
+            ({"extends": "a", "keep": True}, "keep: this is not a number of messages"),
+            ({"extends": "a", "at": None}, "at: missing"),
+            ({"extends": "a", "request": {}}, "request.messages: missing"),
+            ({"extends": "a", "request": []}, "request: "),
+            ({"extends": "a", "request": {"messages": [{}]}}, r"request\.messages\[1\]"),
+        ],
+    )
+    def test_it_says_where(self, more: dict[str, Any], what: str) -> None:
+        """A wrong line adds no call, and can be skipped."""
+        first = {"id": "a", "at": 0, "extends": None, "request": request("One?")}
+        line = {"id": "b", "at": 1, "request": {"messages": [message("Two?")]}} | more
+        line = {key: part for key, part in line.items() if part is not None}
+        with pytest.raises(InputError, match=what):
+            taken([first, line])
+        intake = Intake(Letters(), Assumptions())
+        intake.add(json.dumps(first).encode())
+        with pytest.raises(InputError):
+            intake.add(json.dumps(line).encode())
+        assert len(intake) == 1
+
+
+def message(text: str) -> dict[str, Any]:
+    """Make what a person says."""
+    return {"role": "user", "content": text}
+
+
+def request(text: str) -> dict[str, Any]:
+    """Make a whole request."""
+    return {"model": "claude-opus-5-5", "messages": [message(text)]}
