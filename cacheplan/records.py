@@ -26,7 +26,7 @@ from cacheplan.planned import Planned, expand, planned
 from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.stated import Stated, stated
-from cacheplan.strict_json import members
+from cacheplan.strict_json import member, members
 from cacheplan.tokens import TokenCounter
 from cacheplan.waivers import Waiver
 from cacheplan.wire import parse
@@ -60,6 +60,9 @@ class Intake:
         #: Calls whose blocks were counted here, as against named with their length.
         self._counted: list[int] = []
         self._partial = 0
+        #: By id: what came back for a call, and how often nobody had made it.
+        self._answers: dict[str, Stated] = {}
+        self._strays = 0
         #: What lines waive, each once and in order.
         self._waivers: dict[Waiver, None] = {}
 
@@ -80,6 +83,9 @@ class Intake:
             return
         parts = members(raw)
         line = stated(parts)
+        if "answers" in parts:
+            self._add_answer(parts, line)
+            return
         if line.at is None and "calls_per_hour" not in parts:
             raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
         if "request" in parts and "extends" in parts:
@@ -93,6 +99,15 @@ class Intake:
         else:
             what = "missing; a call is a request, or blocks in the digest form"
             raise InputError(what, ("request",))
+
+    def _add_answer(self, parts: Mapping[str, msgspec.Raw], line: Stated) -> None:
+        """Keep what came back for a call that another line holds, before or after this one."""
+        name = member(parts, "answers")
+        if not isinstance(name, str):
+            raise InputError("this is not text", ("answers",))
+        if "response" not in parts and "usage" not in parts:
+            raise InputError("missing; an answer has one", ("response",))
+        self._answers[name] = line
 
     def _go_on(self, raw: bytes) -> bool:
         """Take in a line whose request goes on from an earlier one, if it can be so."""
@@ -209,7 +224,7 @@ class Intake:
             for line, body in expand(plan, self._seed, partial(self._lengths, plan), begin):
                 self._add_planned(line, body)
         self._bodies.count()
-        calls = self._with_rounds()
+        calls = self._answered(self._with_rounds())
         calls, source = settle(
             self.tree,
             calls,
@@ -224,6 +239,8 @@ class Intake:
                 "bodies that hold only the newest messages of a conversation which the service"
                 f" keeps, left out: {self._partial}"
             )
+        if self._strays:
+            notes.append(f"answers to calls that are not there, left out: {self._strays}")
         return Workload(
             tree=self.tree,
             calls=calls,
@@ -257,6 +274,20 @@ class Intake:
         if sent is not None:
             self._counted.append(at)
             self._append(Stated(**line), line["at"], sent)
+
+    def _answered(self, calls: list[Call]) -> list[Call]:
+        """Give each call what came back for it, where another line says so."""
+        left = dict(self._answers)
+        for at, call in enumerate(calls) if left else ():
+            line = left.pop(call.id, None) if call.id is not None else None
+            if line is None or call.recorded is not None:
+                continue
+            output = line.recorded.output if line.recorded else call.output
+            calls[at] = msgspec.structs.replace(
+                call, recorded=line.recorded, failed=line.failed, output=output
+            )
+        self._strays = len(left)
+        return calls
 
     def _with_rounds(self) -> list[Call]:
         """Add to each call where server tools answered while it was served."""

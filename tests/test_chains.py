@@ -57,7 +57,8 @@ def lines(draw: st.DrawFn) -> list[dict[str, Any]]:
         line: dict[str, Any] = {"id": f"c{at}", "at": at, "extends": None}
         repeated = 0
         request = {"messages": new, **draw(st.sampled_from(CHANGES))}
-        if made and draw(st.integers(0, 4)):
+        goes_on: int = draw(st.integers(0, 4))
+        if made and goes_on:
             earlier = draw(st.sampled_from(range(at)))
             line["extends"], repeated = f"c{earlier}", lengths[earlier]
             if draw(st.booleans()):

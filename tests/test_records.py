@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -451,3 +451,47 @@ class TestLacks:
         """A word that nobody would heed is an error, with its place."""
         with pytest.raises(InputError, match="lacks"):
             one(lacks=given_)
+
+
+class TestAnswers:
+    """``answers``: what came back stands in a line of its own."""
+
+    ANSWER: ClassVar[dict[str, Any]] = {
+        "answers": "a",
+        "response": {"usage": {"input_tokens": 3, "output_tokens": 7}},
+    }
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_it_is_joined_to_its_call(self, first: bool) -> None:
+        """It may stand before its call or after it."""
+        lines = [line(id="a"), line(id="b", at=1)]
+        lines.insert(0 if first else 2, self.ANSWER)
+        one, other = taken(*lines)
+        assert (one.recorded, one.output) == (Usage(uncached=3, output=7), 7)
+        assert other.recorded is None
+
+    def test_an_error_is_one(self) -> None:
+        """A call that came to nothing has failed."""
+        (call,) = taken(line(id="a"), {"answers": "a", "response": {"type": "error"}})
+        assert call.failed
+        assert call.recorded is None
+
+    def test_what_a_call_says_itself_stays(self) -> None:
+        """Its own line's usage outranks another's."""
+        usage = {"input_tokens": 1}
+        (call,) = taken(line(id="a", usage=usage), self.ANSWER)
+        assert call.recorded == Usage(uncached=1)
+
+    def test_answers_to_nobody_are_counted(self) -> None:
+        """What belongs to no call here is left out, and that is said."""
+        notes = taken(line(id="b"), self.ANSWER).notes
+        assert notes == ("answers to calls that are not there, left out: 1",)
+
+    @pytest.mark.parametrize(
+        "wrong", [{"answers": 1}, {"response": None}, {"response": 5}, {"response": {"usage": 5}}]
+    )
+    def test_a_wrong_one_is_an_error(self, wrong: dict[str, Any]) -> None:
+        """It names what is wrong with it."""
+        made = {key: part for key, part in (self.ANSWER | wrong).items() if part is not None}
+        with pytest.raises(InputError, match=r"answers|response"):
+            taken(made)
