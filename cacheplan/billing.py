@@ -139,6 +139,11 @@ class Answer:
         """What was billed, as far as was said."""
         return billed(self._usage)
 
+    @property
+    def counters(self) -> Mapping[str, Any] | None:
+        """What was billed, under the API's names, for those who write an answer down."""
+        return None if self._usage is None else _api_names(self._usage)
+
     def take(self, message: Any) -> None:
         """Take a whole answer, or an error in its place."""
         if not isinstance(message, Mapping):

@@ -22,6 +22,7 @@ from cacheplan.billing import Answer
 from cacheplan.decision import Decision
 from cacheplan.entries import Ledger
 from cacheplan.errors import InputError
+from cacheplan.io.hosts import platform_at
 from cacheplan.io.watching import Watch, read_already, taken, watch
 from cacheplan.labels import current
 from cacheplan.marks import mark, unmark
@@ -45,14 +46,6 @@ _IN_BATCHES: Final = 100_000
 _MODELS: Final = 128
 _BAD_REQUEST: Final = 400
 
-#: Platforms by a part of the host they answer at (SDK 2.12.0, read 2026-11-21).
-_HOSTS: Final = (
-    ("bedrock-", "bedrock"),
-    ("aws-external-anthropic", "aws"),
-    ("googleapis.com", "google"),
-    (".rep.googleapis.com", "google"),
-    ("services.ai.azure.com", "foundry"),
-)
 _log = logging.getLogger("cacheplan")
 
 
@@ -173,7 +166,7 @@ class Driver:
 
     def learn_platform(self, model: str, host: str) -> None:
         """Note where the calls of a model are answered."""
-        found = next((name for part, name in _HOSTS if part in host), "anthropic")
+        found = platform_at(host) or "anthropic"
         if self._platform is None and self._platforms.get(model) != found:
             with self._lock:
                 self._platforms[model] = found

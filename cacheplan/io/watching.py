@@ -22,7 +22,7 @@ import msgspec
 
 from cacheplan.billing import Answer
 
-__all__ = ["Watch", "read_already", "taken", "watch"]
+__all__ = ["Watch", "parts", "read_already", "taken", "watch"]
 
 #: The longest answer, or line, that is put together; a longer one goes by unread.
 _MOST: Final = 1 << 24
@@ -206,6 +206,16 @@ def _frames(rest: bytearray) -> Iterator[bytes]:
         held = msgspec.json.decode(payload) if payload else {}
         if isinstance(held, dict) and isinstance(held.get("bytes"), str):
             yield base64.b64decode(held["bytes"])
+
+
+def parts(kind: str, content: bytes) -> Iterator[bytes]:
+    """Yield the JSON texts of an answer that lies here whole; ``kind`` is its media type.
+
+    >>> list(parts("text/event-stream", b'data: {"usage": {"output_tokens": 1}}'))
+    [b'{"usage": {"output_tokens": 1}}']
+    """
+    split = {"text/event-stream": _events, "application/vnd.amazon.eventstream": _frames}.get(kind)
+    yield from [content] if split is None else split(bytearray(content + b"\n\n"))
 
 
 def taken(answer: Answer, text: bytes, *, event: bool) -> None:
