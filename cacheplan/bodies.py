@@ -23,7 +23,7 @@ from cacheplan.assumptions import Assumptions
 from cacheplan.chains import Chain, Continued, unmarked
 from cacheplan.envelopes import Envelope, Sent, place_automatic, scope_of
 from cacheplan.errors import InputError
-from cacheplan.heads import Around, Heads
+from cacheplan.heads import Around, Head, Heads
 from cacheplan.interned import Interned, Look
 from cacheplan.parts import ENTANGLED, THINKING, THINKS, Part, newest_question, traits_of
 from cacheplan.pieces import Piece, lifetime, message_pieces
@@ -144,6 +144,11 @@ class Bodies:
         _automatic(around.outer)  # What is wrong outside is said before what is wrong inside.
         return name, Look.of(name)
 
+    def _front(self, around: Around, name: str, envelope: Envelope, look: Look, traits: int) -> Head:
+        """Return what the messages of a body stand on."""
+        scope = scope_of(name, envelope, self._assume)
+        return self._heads.head(around, scope, look, traits, envelope.front)
+
     def _lay(
         self,
         around: Around,
@@ -167,7 +172,7 @@ class Bodies:
             keys = (message.key for message in messages)
             sent = self._disentangle(zip(keys, raws(), strict=True), look, newest, repeated)
             traits = traits_of(sent)
-        head = self._heads.head(around, scope_of(name, envelope, self._assume), look, traits)
+        head = self._front(around, name, envelope, look, traits)
         known = None
         if written is not None and not entangled:
             known = self._repeats.begin(*written, around, messages)
@@ -202,7 +207,7 @@ class Bodies:
                 newest = known.count + newest_question(sent)
             if known.traits & THINKS and newest != known.asked:
                 return None
-        head = self._heads.head(around, scope_of(name, envelope, self._assume), look, traits)
+        head = self._front(around, name, envelope, look, traits)
         if known.count and known.head != head.node:
             return None
         start = (known.node, known.marks) if known.count else (head.node, ())

@@ -13,7 +13,7 @@ from cacheplan import facts
 from cacheplan.assumptions import Assumptions
 from cacheplan.prefixes import PrefixTree, Scope
 from cacheplan.prices import Tariff
-from cacheplan.prompt import Breakpoint, Lifetime
+from cacheplan.prompt import Block, Breakpoint, Lifetime
 from cacheplan.validity import mismatch_words, number_words
 
 __all__ = ["Envelope", "Sent", "place_automatic", "scope_of"]
@@ -28,6 +28,8 @@ class Envelope(NamedTuple):
     at: float | None = None
     #: Stands in for the model the body names.
     model: str | None = None
+    #: Stands for tools or a system prompt that the body's source does not show.
+    front: Block | None = None
 
 
 class Sent(NamedTuple):

@@ -19,7 +19,7 @@ from cacheplan.interned import Interned, Look
 from cacheplan.parts import CITATIONS, IMAGES
 from cacheplan.pieces import Piece, system_pieces, tool_pieces
 from cacheplan.prefixes import Scope
-from cacheplan.prompt import Breakpoint, Level
+from cacheplan.prompt import Block, Breakpoint, Level
 from cacheplan.settings import PARAMETERS, citations_in, images_in, settings
 from cacheplan.strict_json import value
 from cacheplan.tokens import Count, fixed_tokens
@@ -83,15 +83,22 @@ class Heads:
             outer[key] = self._outer[spelling]
         return outer
 
-    def head(self, around: Around, scope: Scope, look: Look, traits: int) -> Head:
-        """Return the prefix that the messages stand on; a new one is rare."""
-        key = (scope, traits & (IMAGES | CITATIONS), around.spelling)
+    def head(
+        self, around: Around, scope: Scope, look: Look, traits: int, front: Block | None = None
+    ) -> Head:
+        """Return the prefix that the messages stand on; a new one is rare.
+
+        ``front`` stands for what the source does not show of it.
+        """
+        key = (scope, traits & (IMAGES | CITATIONS), around.spelling, front and front.digest)
         head = self._heads.get(key)
         if head is None:
-            head = self._heads[key] = self._build(around, scope, look, traits)
+            head = self._heads[key] = self._build(around, scope, look, traits, front)
         return head
 
-    def _build(self, around: Around, scope: Scope, look: Look, traits: int) -> Head:
+    def _build(
+        self, around: Around, scope: Scope, look: Look, traits: int, front: Block | None = None
+    ) -> Head:
         """Read tools and system, and lay them out with what is set at each level."""
         body = dict(around.outer)
         for key in ("tools", "system"):
@@ -121,6 +128,8 @@ class Heads:
         marks: list[Breakpoint] = []
         for level, pieces in levels:
             node = self._gate(node, level, gates[level], hidden[level])
+            if front is not None and front.level is level:
+                node = self._interned.tree.child(node, self._interned.tree.intern(front))
             node = self._interned.walk(node, self._interned.part(pieces, look), marks)
         return Head(node, tuple(marks))
 

@@ -28,6 +28,7 @@ from cacheplan.prices import Tariff
 from cacheplan.stated import Stated, stated
 from cacheplan.strict_json import member, members
 from cacheplan.tokens import TokenCounter
+from cacheplan.unseen import front, measure_fronts
 from cacheplan.waivers import Waiver
 from cacheplan.wire import parse
 from cacheplan.workload import Call, Expected, Workload
@@ -186,7 +187,14 @@ class Intake:
 
     def _envelope(self, line: Stated) -> Envelope:
         """Return what a line says of its request from outside."""
-        return Envelope(line.platform, line.surface, line.workspace or "", line.at, self._model)
+        return Envelope(
+            line.platform,
+            line.surface,
+            line.workspace or "",
+            line.at,
+            self._model,
+            front(line.lacks, line.label) if line.lacks else None,
+        )
 
     def _append(self, line: Stated, at: float, sent: Sent) -> None:
         """Make the call of one line."""
@@ -225,6 +233,8 @@ class Intake:
                 self._add_planned(line, body)
         self._bodies.count()
         calls = self._answered(self._with_rounds())
+        if self._model is None:
+            measure_fronts(self.tree, calls)
         calls, source = settle(
             self.tree,
             calls,
