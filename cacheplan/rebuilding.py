@@ -1,0 +1,193 @@
+"""Requests rebuilt from what Claude Code's client recorded of them (2.1.282 and later).
+
+A record names a request's parts by their fingerprints: the shape (system and tools) and the
+messages, as a chain that goes on from an earlier request's. What the transcript shows
+anyway is not recorded again and is found among its messages. Nothing is used whose
+fingerprint is not the recorded one. What the client puts before the system prompt to say
+who pays is in no record. Form as of client 2.1.330, seen 2026-11-21.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from cacheplan.continuing import Marks
+from cacheplan.errors import InputError
+from cacheplan.fingerprints import fingerprint, message_fingerprint
+from cacheplan.spoken import Message, Spoken, Texts
+from cacheplan.strict_json import members, value
+
+__all__ = ["Asked", "Mark", "Rebuilding", "Rebuilt"]
+
+#: Chains of requests that later ones may go on from.
+_CHAINS: Final = 64
+#: Shapes in use: one a kind of agent and set of tools.
+_SHAPES: Final = 16
+#: Said of how a request is sent, in a header and not in its body.
+_OUTSIDE: Final = frozenset({"betas"})
+
+
+class Mark(msgspec.Struct):
+    """A mark that the client placed: on what, and what it says."""
+
+    path: list[str | int]
+    value: dict[str, Any]
+
+
+class Asked(msgspec.Struct, rename="camel"):
+    """A request as the client recorded it."""
+
+    id: str
+    timestamp: str
+    shape_hash: str
+    tail: list[str]
+    params: dict[str, msgspec.Raw]
+    keep: int = 0
+    base: str | None = None
+    cache_control: list[Mark] = []
+    query_source: str | None = None
+    agent_id: str | None = None
+    session_id: str | None = None
+
+
+class Rebuilt(NamedTuple):
+    """A request whose parts are what they were recorded to be."""
+
+    chain: list[Message]
+    around: dict[str, msgspec.Raw]
+    marks: Marks
+
+
+class Rebuilding:
+    """Puts recorded requests together from what a transcript has said so far."""
+
+    def __init__(self, spoken: Spoken, texts: Texts) -> None:
+        self._spoken = spoken
+        self._texts = texts
+        self._known: dict[str, Message] = {}
+        self._shapes: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._chains: OrderedDict[str, list[str]] = OrderedDict()
+        #: By shape and marks: system and tools as they were sent.
+        self._heads: OrderedDict[tuple[str, bytes], dict[str, msgspec.Raw]] = OrderedDict()
+
+    def add_shape(self, name: str, shape: msgspec.Raw) -> bool:
+        """Take in system and tools; false if they are not what their name says."""
+        found = value(shape)
+        if not isinstance(found, dict) or fingerprint(found) != name:
+            return False
+        _remember(self._shapes, name, found, _SHAPES)
+        return True
+
+    def add_message(self, name: str, number: int, raw: msgspec.Raw) -> bool:
+        """Take in a recorded message; false if it is not what its name says."""
+        message, parts = value(raw), members(raw)
+        if not isinstance(message.get("content"), str | list):
+            raise InputError("this is neither text nor a list", ("content",))
+        if not isinstance(message.get("role"), str) or message_fingerprint(message) != name:
+            return False
+        self._texts.put(number, parts["content"])
+        more = {key: part for key, part in parts.items() if key not in ("role", "content")}
+        written = msgspec.json.encode(more)[1:-1]
+        role = str(message["role"])
+        self._known[name] = Message(role, (number,), b"," + written if written else b"")
+        return True
+
+    def request(self, asked: Asked) -> Rebuilt | None:
+        """Return a request, ``None`` if some part of it was not found as recorded."""
+        names = self._names(asked)
+        shape = self._shapes.get(asked.shape_hash)
+        if names is None or shape is None:
+            return None
+        found = self._messages(names)
+        if not found:
+            return None
+        at_messages = [mark for mark in asked.cache_control if mark.path[:1] == ["messages"]]
+        others = [mark for mark in asked.cache_control if mark.path[:1] != ["messages"]]
+        head = self._head(asked.shape_hash, shape, others)
+        marks = self._marks(found, at_messages)
+        if head is None or marks is None:
+            return None
+        around = {key: part for key, part in asked.params.items() if key not in _OUTSIDE}
+        return Rebuilt(found, {**around, **head}, marks)
+
+    def _names(self, asked: Asked) -> list[str] | None:
+        """Return the names of all messages, as far as what it goes on from is known."""
+        before = self._chains.get(asked.base or "", [])
+        if not 0 <= asked.keep <= len(before):
+            return None
+        names = [*before[: asked.keep], *asked.tail]
+        _remember(self._chains, asked.id, names, _CHAINS)
+        return names
+
+    def _messages(self, names: Sequence[str]) -> list[Message] | None:
+        """Return the messages of these names, looking for them among what was said."""
+        known = self._known
+        if not all(name in known for name in names):
+            known.update(self._spoken.unnamed())
+        if not all(name in known for name in names):
+            for name, message in self._spoken.parted():
+                known.setdefault(name, message)
+        return [known[name] for name in names] if all(name in known for name in names) else None
+
+    def _head(
+        self, name: str, shape: Mapping[str, Any], marks: Sequence[Mark]
+    ) -> dict[str, msgspec.Raw] | None:
+        """Return system and tools as they were sent, written once for all requests."""
+        key = (name, msgspec.json.encode(marks))
+        if key not in self._heads:
+            made = _marked(shape, marks)
+            if made is None:
+                return None
+            encode = msgspec.json.encode
+            head = {part: msgspec.Raw(encode(found)) for part, found in made.items() if found}
+            _remember(self._heads, key, head, _SHAPES)
+        return self._heads[key]
+
+    def _marks(self, chain: Sequence[Message], marks: Iterable[Mark]) -> Marks | None:
+        """Return where messages are marked, ``None`` if there is no such place."""
+        found = {}
+        for mark in marks:
+            match mark.path:
+                case [_, int(index), "content", int(block)] if 0 <= index < len(chain):
+                    content = self._texts.content(chain[index])
+                    blocks = [] if content is None else msgspec.json.decode(content)
+                    if not 0 <= block < len(blocks) or not isinstance(blocks[block], dict):
+                        return None
+                    found[index, block] = mark.value
+                case _:
+                    return None
+        return found
+
+
+def _marked(shape: Mapping[str, Any], marks: Iterable[Mark]) -> dict[str, Any] | None:
+    """Return system and tools with their marks, ``None`` if there is no such place."""
+    made = dict(shape)
+    for mark in marks:
+        match mark.path:
+            case []:
+                made["cache_control"] = mark.value
+            case [str(part), int(index)] if _has(made.get(part), index):
+                blocks = list(made[part])
+                blocks[index] = {**blocks[index], "cache_control": mark.value}
+                made[part] = blocks
+            case _:
+                return None
+    return made
+
+
+def _has(blocks: Any, index: int) -> bool:
+    """Tell whether a list has an object at an index."""
+    listed = isinstance(blocks, list) and 0 <= index < len(blocks)
+    return listed and isinstance(blocks[index], dict)
+
+
+def _remember(kept: OrderedDict[Any, Any], name: Any, thing: Any, most: int) -> None:
+    """Keep the newest few things."""
+    kept[name] = thing
+    kept.move_to_end(name)
+    if len(kept) > most:
+        kept.popitem(last=False)
