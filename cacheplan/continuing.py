@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cacheplan.spoken import Message, Texts
+from cacheplan.transcript import Message, Texts
 
 __all__ = ["Continuing", "Marks"]
 

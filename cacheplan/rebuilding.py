@@ -18,8 +18,8 @@ import msgspec
 from cacheplan.continuing import Marks
 from cacheplan.errors import InputError
 from cacheplan.fingerprints import fingerprint, message_fingerprint
-from cacheplan.spoken import Message, Spoken, Texts
 from cacheplan.strict_json import members, value
+from cacheplan.transcript import Message, Texts, Transcript
 
 __all__ = ["Asked", "Mark", "Rebuilding", "Rebuilt"]
 
@@ -65,8 +65,8 @@ class Rebuilt(NamedTuple):
 class Rebuilding:
     """Puts recorded requests together from what a transcript has said so far."""
 
-    def __init__(self, spoken: Spoken, texts: Texts) -> None:
-        self._spoken = spoken
+    def __init__(self, shown: Transcript, texts: Texts) -> None:
+        self._shown = shown
         self._texts = texts
         self._known: dict[str, Message] = {}
         self._shapes: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
@@ -127,9 +127,9 @@ class Rebuilding:
         """Return the messages of these names, looking for them among what was said."""
         known = self._known
         if not all(name in known for name in names):
-            known.update(self._spoken.unnamed())
+            known.update(self._shown.unnamed())
         if not all(name in known for name in names):
-            for name, message in self._spoken.parted():
+            for name, message in self._shown.parted():
                 known.setdefault(name, message)
         return [known[name] for name in names] if all(name in known for name in names) else None
 

@@ -28,8 +28,8 @@ from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.tally import Record, Tally
 from cacheplan.rebuilding import Asked, Rebuilding, Rebuilt
-from cacheplan.spoken import Message, Spoken, Texts
 from cacheplan.strict_json import quoted, typed
+from cacheplan.transcript import Message, Texts, Transcript
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
 
@@ -178,13 +178,13 @@ def matches(head: Head) -> bool:
 
 def read(file: File, tally: Tally) -> Iterator[Told]:
     """Yield the calls of one transcript, in the order in which they began."""
-    transcript = _Transcript(Path(file.name), tally)
+    reading = _Reading(Path(file.name), tally)
     for record in records(file, tally):
         with tally.reading(file.name, record):
-            transcript.take(record)
-        yield from transcript.told(_WAITING)
-    yield from transcript.told(0)
-    transcript.check()
+            reading.take(record)
+        yield from reading.told(_WAITING)
+    yield from reading.told(0)
+    reading.check()
 
 
 class _Call:
@@ -204,15 +204,15 @@ class _Call:
         self.sums: Sums = (0, 0, 0, 0)
 
 
-class _Transcript:
+class _Reading:
     """What is known of one transcript so far; calls leave it when their answers are over."""
 
     def __init__(self, path: Path, tally: Tally) -> None:
         self._path = path
         self._tally = tally
         self._texts = Texts()
-        self._spoken = Spoken(self._texts)
-        self._rebuilding = Rebuilding(self._spoken, self._texts)
+        self._lines = Transcript(self._texts)
+        self._rebuilding = Rebuilding(self._lines, self._texts)
         self._proved = Continuing(self._texts)
         self._shown = Continuing(self._texts)
         self._waiting: OrderedDict[str, _Call] = OrderedDict()
@@ -245,18 +245,18 @@ class _Transcript:
             case "cost-state":
                 self._counted = _added(typed(record.raw, _COSTS)), self._sums
             case _ if uuid:
-                self._spoken.note(record.number, uuid, parent)
+                self._lines.note(record.number, uuid, parent)
 
     def _ask(self, record: Record, uuid: str, parent: str) -> None:
         """Take in what the user says, and results of tools."""
         line = typed(record.raw, _ASKING)
         _moment(line.timestamp)
         if not _says(line.message.content):
-            self._spoken.note(record.number, uuid, parent)
+            self._lines.note(record.number, uuid, parent)
             return
         self._texts.put(record.number, line.message.content)
         result = line.tool_use_result is not msgspec.UNSET
-        self._spoken.ask(record.number, uuid, parent, line.timestamp, result=result)
+        self._lines.ask(record.number, uuid, parent, line.timestamp, result=result)
 
     def _request(self, record: Record) -> None:
         """Take in a request that is being sent."""
@@ -273,20 +273,20 @@ class _Transcript:
         _moment(line.timestamp)
         name, model = line.name, line.message.model
         if line.is_api_error_message or model == "<synthetic>":
-            self._spoken.note(record.number, uuid, parent)
+            self._lines.note(record.number, uuid, parent)
             self._tally.count(SYNTHETIC)
             return
         if not _says(line.message.content):
-            index = self._spoken.note(record.number, uuid, parent)
+            index = self._lines.note(record.number, uuid, parent)
         else:
             self._texts.put(record.number, line.message.content)
-            index = self._spoken.answer(record.number, uuid, parent, line.message.id or name)
+            index = self._lines.answer(record.number, uuid, parent, line.message.id or name)
         if name in self._left:
             return
         call = self._waiting.setdefault(name, _Call(record.number, name))
         if call.answer is None:
             call.answer = line
-            call.visible, call.newest = self._spoken.prompt(index)
+            call.visible, call.newest = self._lines.prompt(index)
         spent = typed(line.message.usage, _SPENT)
         sums = _sums(spent)
         if spent is not None and any(sums):
