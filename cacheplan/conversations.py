@@ -246,13 +246,22 @@ def _turn(message: Any, at: str, *, last: bool) -> Iterator[str]:
     if not isinstance(content, str | list):
         words = "Input should be a valid list" if "content" in message else "Field required"
         yield f"{at}.content: {words}"
-    elif not content and not (last and role == "assistant"):
+    elif not content and not (last and role == "assistant") and not _sets(message):
         yield (
             f"{at}: all messages must have non-empty content except for the optional final"
             " assistant message"
         )
     for number, block in enumerate(content if isinstance(content, list) else ()):
         yield from _block(block, f"{at}.content.{number}")
+
+
+def _sets(message: Mapping[str, Any]) -> bool:
+    """Tell whether a message may say nothing because it sets how turns are answered.
+
+    Claude Code sends such ones after a compaction (2.1.330 under the beta
+    per-turn-control-2026-07-01, seen 2026-11-21); no page that we have says more of them.
+    """
+    return message.get("role") == "system" and "output_config" in message
 
 
 def _block(block: Any, at: str) -> Iterator[str]:

@@ -66,3 +66,12 @@ def test_only_a_closed_list_refuses_members_that_nobody_knows() -> None:
     assert not list(shape(body))
     (fault,) = shape(body, closed=True)
     assert fault.message == "tomorrow: Extra inputs are not permitted"
+
+
+def test_setting_says_nothing() -> None:
+    """A system message that only sets the effort of a turn may be empty, and no other."""
+    said = [{"role": "user", "content": "Hello"}, {"role": "system", "content": []}]
+    body: dict[str, Any] = {"model": "claude-opus-5-5", "max_tokens": 1, "messages": said}
+    assert any("messages.1: all messages must have" in what for what in shape(body))
+    said[1]["output_config"] = {"effort": "medium"}  # type: ignore[assignment]
+    assert not list(shape(body))
