@@ -11,16 +11,29 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 from cacheplan.assumptions import Assumptions
+from cacheplan.lacking import LACKING
 from cacheplan.precedence import YIELDS
 from cacheplan.rules import RULES
 
-__all__ = ["FOLDER", "SECTIONS", "Example", "examples", "index", "main", "page", "sections"]
+__all__ = [
+    "FOLDER",
+    "SECTIONS",
+    "Example",
+    "examples",
+    "index",
+    "main",
+    "needs",
+    "page",
+    "sections",
+]
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "rules"
 #: What a docstring has to say, in this order; ``Beware`` where there is something.
 SECTIONS: Final = ("What", "Why", "Fails", "Passes", "Remedy", "Beware", "Order", "Severity")
 _SECTION: Final = re.compile(rf"^({'|'.join(SECTIONS)})(?: \((\w+)=(\w+)\))?: ", re.MULTILINE)
 _FENCE: Final = re.compile(r"^```json\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Where it is said what a line may lack.
+_LACKS: Final = "../workload.md#what-a-source-does-not-say"
 #: Code in a docstring, which a page marks with one quote; a fence has three.
 _CODE: Final = re.compile(r"(?<!`)``(?!`)")
 #: Stands for so many words of something.
@@ -86,7 +99,16 @@ def page(rule: ModuleType) -> str:
     for name, (given, text) in sections(rule).items():
         assumed = f", with `--assume {given}`" if given else ""
         parts += [f"## {name}{assumed}", text[:1].upper() + text[1:]]
+    parts += ["## Needs", needs(rule)]
     return _CODE.sub("`", "\n\n".join(parts)) + "\n"
+
+
+def needs(rule: ModuleType) -> str:
+    """Say what a log must say of calls for a rule to look at them."""
+    words = [f"{what.partition(':')[0]} (`{word}`)" for word, what in LACKING.items()]
+    own = [said for said, word in zip(words, LACKING, strict=True) if word in rule.NEEDS]
+    said = " and ".join(filter(None, (", ".join(own[:-1]), own[-1])))
+    return f"Calls of which the source says {said}; others are [not looked at]({_LACKS})."
 
 
 def sections(rule: ModuleType) -> dict[str, tuple[str, str]]:

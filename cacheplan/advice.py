@@ -17,6 +17,7 @@ from typing import Final, Literal
 from cacheplan.breakevens import Ratios, share_for_1h, share_for_5m
 from cacheplan.frequencies import Frequency, break_evens, said
 from cacheplan.keeping import WORTH, Keeper, Target
+from cacheplan.lacking import lacks_in
 from cacheplan.orders import Wait, batches, delayed, in_tree_order, prewarmed, waits
 from cacheplan.pauses import nearest
 from cacheplan.plan import Plan
@@ -72,7 +73,12 @@ class Advice:
 
 
 def advise(workload: Workload, plan: Plan | Marker, sheet: Sheet) -> tuple[Advice, ...]:
-    """Return what could be done beside a plan (or a policy's marks), the dearest first."""
+    """Return what could be done beside a plan (or a policy's marks), the dearest first.
+
+    All of it is about moments, so there is none where some calls do not say theirs.
+    """
+    if "times" in lacks_in(workload):
+        return ()
     marker = plan.marker(workload.tree) if isinstance(plan, Plan) else plan
     found = list(_Adviser(workload, marker, sheet).all())
     return tuple(sorted(found, key=lambda advice: -(advice.saving or 0)))

@@ -4,7 +4,8 @@ Calls that carry usage are served with the marks they were sent with, and what w
 is compared one by one. A record cannot show everything that reached the service (calls
 of other processes, a prompt that the client changed on the way), so calls are reported
 in groups by how much of their past the record holds, and every miss with its likely
-cause. Nothing here is tuned; a miss stays a miss.
+cause. Nothing here is tuned; a miss stays a miss. Calls of which nobody knows how they were
+marked, or when they were sent, are held against nothing.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def calibrate(workload: Workload, served: Iterable[Served], sheet: Sheet) -> Cal
     misses = []
     for call, usage, refused, _ in served:
         recorded = call.recorded
-        if call.failed or refused is not None:
+        if call.failed or refused is not None or "marks" in call.lacks or "times" in call.lacks:
             continue
         if recorded is None:
             past.add(call)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from cacheplan.lacking import lacks_in
 from cacheplan.lanes import LaneKey, kind_of
 from cacheplan.places import SYSTEM, TAIL_TALK, TAIL_TOOL, TOOLS, is_tail
 from cacheplan.plan import Lane, Plan, Rule, name_of
@@ -38,6 +39,8 @@ class _Choice:
         self._workload = workload
         self._sheet = sheet
         self._trials = Trials(workload, sheet)
+        #: False where nobody knows when some of the calls were sent: then gaps are made up.
+        self._timed = "times" not in lacks_in(workload)
         #: By lane: what was found for its group.
         self._settled: dict[LaneKey, Settled] = {}
 
@@ -61,7 +64,7 @@ class _Choice:
                     other = TAIL_TALK if place == TAIL_TOOL else TAIL_TOOL
                     lifetime, because = rules.get(other), "as the other tail; none was seen"
                 else:
-                    lifetime, because = rules[place], reuse.said()
+                    lifetime, because = rules[place], reuse.said(timed=self._timed)
                 saving = found.savings.get(((model, label), place))
                 written.append(Rule(place=place, lifetime=lifetime, because=because, saving=saving))
             lanes.append(Lane(model=model, label=label, rules=tuple(written)))
@@ -73,8 +76,15 @@ class _Choice:
             lanes=(*lanes, *self._for_others(lanes)),
             prefixes={workload.tree.key(node).hex(): kept for node, kept in own.items()},
             expires=_expires(workload, self._sheet),
-            chosen_on=f"Chosen on {len(workload):,} calls over {workload.span / 3600:.1f} hours.",
+            chosen_on=self._seen(),
         )
+
+    def _seen(self) -> str:
+        """Say what the choice rests on."""
+        if not self._timed:
+            return f"Chosen on {len(self._workload):,} calls; not all say when they were sent."
+        hours = self._workload.span / 3600
+        return f"Chosen on {len(self._workload):,} calls over {hours:.1f} hours."
 
     def _for_others(self, lanes: Sequence[Lane]) -> Iterator[Lane]:
         """Yield lanes for labels and models not seen: as the dearest of their like."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -84,7 +84,7 @@ class Comparison:
             "bounds": {"loose": _number(self.bounds.loose), "tree": _number(self.bounds.tree)},
             "billed": _billed_json(self.billed),
             "calibration": _calibration_json(self.calibration),
-            "notes": list(self.notes),
+            "notes": [*self.notes, *self._blind()],
         }
 
     def __str__(self) -> str:
@@ -143,7 +143,7 @@ class Comparison:
             lines.append(lower + also)
         if self.foreseeing:
             lines.append("* knows calls that had not been made yet.")
-        lines += self.notes
+        lines += [*self.notes, *self._blind()]
         if self.unpriced:
             names = ", ".join(self.unpriced)
             lines.append(f"No price is known for {names}; see --model, --prices.")
@@ -163,6 +163,12 @@ class Comparison:
             lines.append(f"{agreed}{known}.")
         return lines
 
+    def _blind(self) -> Iterator[str]:
+        """Say which bills rest on what was recorded, since nobody knows the marks."""
+        for one in self.projections:
+            if said := one.untold():
+                yield f"{one.policy}: of calls whose marks nobody knows, {said}."
+
 
 def compare(
     workload: Workload,
@@ -175,11 +181,12 @@ def compare(
     for policy in policies:
         if watch is not None:
             watch(policy.name)
-        projections.append(project(workload, policy.bind(workload), sheet, policy.name))
+        marker = policy.bind(workload)
+        projections.append(project(workload, marker, sheet, policy.name, as_sent=policy.as_sent))
     recorded = any(call.recorded is not None for call in workload)
     calibration = None
     if recorded:
-        served = replay(workload, lambda call: call.marks, sheet)
+        served = replay(workload, lambda call: call.marks, sheet, as_sent=True)
         calibration = calibrate(workload, served, sheet)
     return Comparison(
         calls=len(workload),

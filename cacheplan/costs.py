@@ -22,7 +22,7 @@ from cacheplan.entries import Entry
 from cacheplan.errors import InputError
 from cacheplan.linter import Findings
 from cacheplan.prices import Sheet
-from cacheplan.projection import Bill, Marker, replay
+from cacheplan.projection import Bill, Marker, replay, unknown
 from cacheplan.tables import aligned, count, dollars, html, percent, printable
 from cacheplan.usage import Usage
 from cacheplan.workload import Call, Workload
@@ -237,7 +237,7 @@ def saved(workload: Workload, found: Findings, sheet: Sheet) -> dict[int, Saved]
     mended = edited(workload, found.edits) if found.edits else workload
     best = choose(mended, sheet).marker(mended.tree)
     ways = (
-        _served(workload, lambda call: call.marks, sheet),
+        _sent(workload, sheet),
         _served(workload, found.plan.marker(workload.tree), sheet),
         _served(mended, best, sheet),
     )
@@ -255,10 +255,18 @@ def _served(workload: Workload, marker: Marker, sheet: Sheet) -> dict[int, Usage
     }
 
 
+def _sent(workload: Workload, sheet: Sheet) -> dict[int, Usage]:
+    """Return the same as calls were sent, of those of which anybody knows it."""
+    sent = replay(workload, lambda call: call.marks, sheet, as_sent=True)
+    return {
+        one.call.number: one.usage for one in sent if one.refused is None and not unknown(one.call)
+    }
+
+
 def of_calls(workload: Workload, sheet: Sheet) -> tuple[dict[int, Entry], int]:
     """Return the calls of a workload as entries, and how many of them had to be simulated."""
     missing = any(call.recorded is None and not call.failed for call in workload)
-    served = _served(workload, lambda call: call.marks, sheet) if missing else {}
+    served = _sent(workload, sheet) if missing else {}
     found, simulated = {}, 0
     for call in workload:
         usage = call.recorded

@@ -45,10 +45,12 @@ class Reuse:
         self.within_5m += gap <= _MINUTES
         self.within_1h += gap <= _HOUR
 
-    def said(self) -> str:
-        """Say it in a sentence."""
+    def said(self, *, timed: bool = True) -> str:
+        """Say it in a sentence; without gaps where they are not known."""
         if not self.uses:
             return "never used again"
+        if not timed:
+            return f"{self.tokens // self.uses:,} tokens, used {self.uses:,} times"
         short, long = self.within_5m / self.uses, self.within_1h / self.uses
         return (
             f"{self.tokens // self.uses:,} tokens, used {self.uses:,} times:"

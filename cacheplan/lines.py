@@ -98,13 +98,25 @@ def _moment(old: str, at: float) -> str:
 def remarked(
     line: bytes, workload: Workload, call: Call, marks: Sequence[Breakpoint]
 ) -> bytes | None:
-    """Return a line with these marks and no others; ``None`` if the API refused them."""
+    """Return a line with these marks and no others; ``None`` if the API refused them.
+
+    It then says where its breakpoints stand, whatever it lacked.
+    """
     tree, assume = workload.tree, workload.assume
     body = body_in(line)
     if body is None:
-        return _digests(line, tree, call, marks)
+        return _saying_marks(_digests(line, tree, call, marks), call)
     made = marked_request(body, tree, call.tip, marks, assume, call.tariff.platform)
-    return None if made is None else with_body(line, body, made)
+    return None if made is None else _saying_marks(with_body(line, body, made), call)
+
+
+def _saying_marks(line: bytes, call: Call) -> bytes:
+    """Return a line that no longer lacks its marks."""
+    if "marks" not in call.lacks:
+        return line
+    parts = {key: bytes(part) for key, part in members(line).items() if key != "lacks"}
+    rest = [word for word in call.lacks if word != "marks"]
+    return _object({**parts, "lacks": _json(rest)} if rest else parts)
 
 
 def _digests(line: bytes, tree: PrefixTree, call: Call, marks: Sequence[Breakpoint]) -> bytes:

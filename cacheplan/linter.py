@@ -4,17 +4,21 @@ A fix of marks is worth the difference between the bill as marked and the bill w
 marks. A fix of the layout is worth what the best plan for the edited prompts saves over
 the best plan for the prompts as they are, since a layout pays only if it is marked. The
 two never overlap, and what all of them save together is simulated, not added up.
+
+Where a source does not say how calls were marked, other marks are priced on the calls of
+which it does: the others leave nothing that these could read, and cost what they cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import ModuleType
 
 from cacheplan.changes import Patch, of_edit, of_marks, unbinds
 from cacheplan.choosing import choose
+from cacheplan.claims import Claims
 from cacheplan.edits import Edit, edited
 from cacheplan.finding import SEVERITIES, Finding, Remark
 from cacheplan.plan import Plan
@@ -31,6 +35,9 @@ __all__ = ["Findings", "lint"]
 _DAY = 86_400.0
 #: What a fix must save of the bill, all others being applied, to be needed by them.
 WORTH = Decimal("0.01")
+#: By what share prompts may be longer on record than they are known to be: a little is added
+#: to each by the service.
+SAME = 0.02
 #: Why what is safe elsewhere is not (Opus 5.5 notes, 2026-09-24).
 _BOUND = "thinking behind it is bound to the prefix it was made after, and would be refused"
 
@@ -40,16 +47,27 @@ class Findings:
     """What the rules found, each with its price, the dearest first."""
 
     findings: tuple[Finding, ...]
-    #: The bill as the calls were marked, under the best plan for them, and under the best
-    #: plan with every layout mended.
+    #: The bill as the calls were marked (or recorded, where nobody knows their marks), under
+    #: the best plan for them, and under the best plan with every layout mended.
     paid: Projection
     planned: Projection
     mended: Projection
     plan: Plan
     #: The layouts that are mended, in the order they are mended in.
     edits: tuple[Edit, ...] = ()
-    #: What the team's terms did to the findings, in sentences.
+    #: By word of ``LACKING``: the calls whose source does not say it.
+    lacks: Mapping[str, int] = field(default_factory=dict)
+    #: What is not said for that, and what the team's terms did to the findings, in sentences.
     notes: tuple[str, ...] = ()
+
+    @property
+    def alike(self) -> bool:
+        """Tell whether what was recorded and what is planned are bills of the same prompts.
+
+        Usage counts what a source does not show, so such bills may be far apart.
+        """
+        recorded, seen = self.paid.usage.prompt, self.planned.usage.prompt
+        return not self.paid.recorded or abs(recorded - seen) <= SAME * recorded
 
     def __repr__(self) -> str:
         """Say in a line how much was found."""
@@ -81,13 +99,15 @@ def lint(
     """Run the rules on a workload and simulate what each fix would save."""
     workload = subject.workload
     terms = (terms or Terms()).beside(workload.waivers)
-    found = terms.judged([one for rule in terms.running(rules) for one in rule.check(subject)])
-    paid = _bill(subject, workload, lambda call: call.marks, "as-marked")
+    claims = Claims(subject)
+    found = terms.judged([one for rule in terms.running(rules) for one in claims.check(rule)])
+    paid = _paid(subject, workload)
+    marked = paid if claims.marked is workload else _paid(subject, claims.marked)
     plan = choose(workload, subject.sheet)
     planned = _bill(subject, workload, plan.marker(workload.tree), "planned")
-    untold = _untold(subject, terms.resting(rules), found)
+    untold = _untold(claims, terms.resting(rules), found)
     priced, hiding = (
-        [_priced(subject, one, paid, planned) for one in some] for some in (found, untold)
+        [_priced(subject, claims, one, marked, planned) for one in some] for some in (found, untold)
     )
     priced = settled(priced, hiding)
     told = _worthy(subject, priced, terms, planned)
@@ -108,13 +128,15 @@ def lint(
         mended=mended,
         plan=plan,
         edits=tuple(edits),
-        notes=tuple(terms.notes(found, told, len(priced) - len(told), subject.lanes)),
+        lacks=claims.lacks,
+        notes=(
+            *claims.notes(terms.running(rules)),
+            *terms.notes(found, told, len(priced) - len(told), subject.lanes),
+        ),
     )
 
 
-def _untold(
-    subject: Subject, rules: Sequence[ModuleType], found: Sequence[Finding]
-) -> list[Finding]:
+def _untold(claims: Claims, rules: Sequence[ModuleType], found: Sequence[Finding]) -> list[Finding]:
     """Return what rules that are off find, where something found may follow from it.
 
     They are run for nothing else.
@@ -124,13 +146,15 @@ def _untold(
         one
         for rule, some in lanes
         if some
-        for one in rule.check(subject)
+        for one in claims.check(rule)
         if not some.isdisjoint(one.of)
     ]
 
 
-def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Projection) -> Finding:
-    """Return a finding with what its fix would save."""
+def _priced(
+    subject: Subject, claims: Claims, finding: Finding, marked: Projection, planned: Projection
+) -> Finding:
+    """Return a finding with what its fix would save; ``marked`` is what known marks cost."""
     fix = finding.fix
     if fix is not None and fix.edit is not None:
         workload = edited(subject.workload, [fix.edit])
@@ -139,8 +163,8 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
         if fix.safe and unbinds(subject.workload, workload):
             fix = replace(fix, safe=False, what=f"{fix.what}; {_BOUND}")
     elif fix is not None and fix.remark is not None:
-        before, after = paid, _bill(subject, subject.workload, fix.remark, "fixed")
-        patch = _remarked(subject, finding, fix.remark)
+        before, after = marked, _bill(subject, claims.marked, fix.remark, "fixed")
+        patch = _remarked(claims.marked, finding, fix.remark)
     else:
         return finding
     finding = replace(finding, fix=replace(fix, patch=patch))
@@ -151,8 +175,8 @@ def _priced(subject: Subject, finding: Finding, paid: Projection, planned: Proje
         return finding
     saving = before.input_cost - after.input_cost
     days = subject.workload.span / _DAY
-    # Less than an hour says too little about a day.
-    daily = saving / Decimal(days) if days > 1 / 24 else None
+    # Less than an hour says too little about a day, and no times say nothing.
+    daily = saving / Decimal(days) if days > 1 / 24 and "times" not in claims.lacks else None
     # A fix that saves nothing on these calls is good to know, and no reason to act.
     grave = finding.severity if saving > 0 or finding.severity != "warning" else "note"
     return replace(finding, saving=saving, saving_per_day=daily, severity=grave)
@@ -257,12 +281,17 @@ def _planned(subject: Subject, workload: Workload) -> Projection:
     return _bill(subject, workload, marker, "mended")
 
 
-def _remarked(subject: Subject, finding: Finding, remark: Remark) -> Patch | None:
+def _remarked(workload: Workload, finding: Finding, remark: Remark) -> Patch | None:
     """Return what other marks change in the first example, or in the first call they change."""
     first = {one.call for one in finding.examples}
-    calls = sorted(subject.workload, key=lambda call: call.number not in first)
-    found = (of_marks(subject.tree, call, remark(call)) for call in calls)
+    calls = sorted(workload, key=lambda call: call.number not in first)
+    found = (of_marks(workload.tree, call, remark(call)) for call in calls)
     return next((patch for patch in found if patch is not None), None)
+
+
+def _paid(subject: Subject, workload: Workload) -> Projection:
+    """Return what calls cost as they were sent, as far as anybody knows."""
+    return project(workload, lambda call: call.marks, subject.sheet, "as-marked", as_sent=True)
 
 
 def _bill(subject: Subject, workload: Workload, marker: Marker, name: str) -> Projection:

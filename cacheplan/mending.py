@@ -26,7 +26,7 @@ from cacheplan.lines import body_in, moved, remarked, with_body
 from cacheplan.linter import Findings, lint
 from cacheplan.patches import Patched, patched, reads_alike, thinks_alike
 from cacheplan.prices import Sheet
-from cacheplan.projection import Marker, Projection
+from cacheplan.projection import Marker, Projection, blind
 from cacheplan.records import Intake
 from cacheplan.remedies import Remedies, Repair, Score, bill, score
 from cacheplan.subject import Remembering, Subject
@@ -208,7 +208,7 @@ class Mending:
     ) -> tuple[_Reading, _Tally, set[int]] | None:
         """Write fixes and marks; ``None`` if that makes nothing better."""
         before, tally, now = score(found.paid), _Tally(), reading
-        if before is None:
+        if before is None or not found.alike:
             return None
         plan, planned = found.plan, score(found.planned)
         if repairs:
@@ -282,7 +282,7 @@ class Mending:
             call = calls[number]
             wanted = tuple(marker(call))
             made = None
-            if call.refused is not None or set(wanted) != set(call.marks):
+            if call.refused is not None or blind(call) or set(wanted) != set(call.marks):
                 made = remarked(line, reading.workload, call, wanted)
             if made is not None and made != line:
                 changed.add(number)
@@ -313,7 +313,7 @@ class Mending:
         others = sum(number is None for number in reading.numbers)
         if others:
             yield f"lines that are planned, or are part of a prompt, left as they were: {others}"
-        if found.paid.input_cost is None:
+        if found.paid.input_cost is None or not found.alike:
             yield "nothing is edited where nobody knows what it costs"
 
     # --- reading -----------------------------------------------------------------------

@@ -20,7 +20,7 @@ from cacheplan.errors import InputError
 from cacheplan.moved import Moved, lay
 from cacheplan.plan import Plan
 from cacheplan.prices import Sheet
-from cacheplan.projection import Projection, project
+from cacheplan.projection import Projection, project, unmarked
 from cacheplan.tables import aligned, count, dollars, printable, ratio
 from cacheplan.workload import Workload
 
@@ -247,6 +247,7 @@ def _made(name: str, moved: int, calls: Workload, plan: Plan, found: Sequence[Pr
 
 def _notes(now: Workload, rows: Sequence[Row]) -> Iterator[str]:
     """Say what is to be known about all rows."""
+    yield from unmarked(now)
     silent = sum(call.output == 0 for call in now)
     if silent:
         yield f"{count(silent)} calls state no output_tokens, or 0: their answers count as nothing."

@@ -39,6 +39,8 @@ class Policy(NamedTuple):
     bind: Callable[[Workload], Marker]
     #: True where the policy looks at calls that have not been made yet.
     knows_future: bool = False
+    #: True where the marks are those that the calls were sent with, as far as that is known.
+    as_sent: bool = False
 
 
 def uncached(workload: Workload) -> Marker:
@@ -125,7 +127,7 @@ def static(workload: Workload) -> Marker:
 #: The policies that need no learning, in the order of a table's rows.
 BASELINES: Final[tuple[Policy, ...]] = (
     Policy("uncached", uncached),
-    Policy("as-marked", as_marked),
+    Policy("as-marked", as_marked, as_sent=True),
     Policy("automatic", automatic),
     Policy("automatic-1h", automatic_1h),
     Policy("system-tail", system_tail),

@@ -3,6 +3,11 @@
 A projection is made by serving every call; no formula stands in for that. Where calls
 carry recorded usage, serving them as they were sent says how well the simulated cache
 agrees with the real one: call by call, each miss with its likely cause.
+
+A source may not say how its calls were marked. To serve those as if they carried no mark
+would overstate what any mark saves. So where it is asked what was paid (``as_sent``), they
+count as they were recorded, and where nothing was recorded nobody knows; they leave nothing
+behind that others could read.
 """
 
 from __future__ import annotations
@@ -26,9 +31,12 @@ __all__ = [
     "Marker",
     "Projection",
     "Served",
+    "blind",
     "cache_for",
     "project",
     "replay",
+    "unknown",
+    "unmarked",
     "unmeasured",
 ]
 
@@ -65,6 +73,11 @@ class Projection:
     unpriced: tuple[str, ...] = ()
     #: Models that were marked although nobody knows their minimum: nothing was cached.
     unmeasured: tuple[str, ...] = ()
+    #: Calls that count as they were recorded, since nobody knows how they were marked.
+    recorded: int = 0
+    #: Calls of which nobody knows what they cost, for nothing was recorded either: they
+    #: count nothing, and the costs are ``None``.
+    unknown: int = 0
 
     @property
     def rejected(self) -> int:
@@ -75,6 +88,15 @@ class Projection:
     def hit_rate(self) -> float:
         """The share of prompt tokens that were read."""
         return self.usage.read / self.usage.prompt if self.usage.prompt else 0.0
+
+    def untold(self) -> str:
+        """Say what calls count whose marks nobody knows; empty where there is none."""
+        said = []
+        if self.recorded:
+            said.append(f"{count(self.recorded)} count as recorded")
+        if self.unknown:
+            said.append(f"of {count(self.unknown)} nobody knows what they cost")
+        return ", ".join(said)
 
     def __str__(self) -> str:
         """Lay it out in lines, a number each."""
@@ -98,6 +120,10 @@ class Projection:
             ["prompt cost", dollars(self.input_cost)],
             ["cost", dollars(self.cost)],
         ]
+        if self.recorded:
+            rows.append(["as recorded", count(self.recorded)])
+        if self.unknown:
+            rows.append(["unknown", count(self.unknown)])
         return ["policy", self.policy], rows
 
 
@@ -165,10 +191,42 @@ def cache_for(workload: Workload, sheet: Sheet) -> SimulatedCache:
     )
 
 
-def replay(workload: Workload, marker: Marker, sheet: Sheet) -> Iterator[Served]:
-    """Serve every call with the breakpoints a policy gives it."""
+def blind(call: Call) -> bool:
+    """Tell whether nobody knows how a call was marked."""
+    return "marks" in call.lacks
+
+
+def unknown(call: Call) -> bool:
+    """Tell whether nobody knows what a call cost: neither its marks nor its usage are told."""
+    return blind(call) and call.recorded is None and not call.failed
+
+
+def unmarked(workload: Workload) -> Iterator[str]:
+    """Say it where calls are served as if they had no marks, though nobody knows them.
+
+    That is where calls are altered, so that what was recorded is of no use.
+    """
+    number = sum(map(blind, workload))
+    if number:
+        yield (
+            f"{count(number)} of {count(len(workload))} calls do not say where breakpoints stood"
+            " and count as unmarked, so caching may save less than is said here."
+        )
+
+
+def replay(
+    workload: Workload, marker: Marker, sheet: Sheet, *, as_sent: bool = False
+) -> Iterator[Served]:
+    """Serve every call with the breakpoints a policy gives it.
+
+    ``as_sent`` says that these are what the calls were sent with: where nobody knows, a call
+    counts what was recorded, and nothing where nothing was.
+    """
     serve = cache_for(workload, sheet).serve
     for call in workload.calls:
+        if as_sent and blind(call):
+            yield Served(call, call.recorded or Usage(), None)
+            continue
         marks = marker(call)
         try:
             yield Served(call, serve(call, marks), None, marks)
@@ -186,19 +244,23 @@ def unmeasured(tariffs: Iterable[Tariff], sheet: Sheet, assume: Assumptions) -> 
     return tuple(models)
 
 
-def project(workload: Workload, marker: Marker, sheet: Sheet, name: str) -> Projection:
-    """Return what the workload would cost under one policy."""
+def project(
+    workload: Workload, marker: Marker, sheet: Sheet, name: str, *, as_sent: bool = False
+) -> Projection:
+    """Return what the workload would cost under one policy; ``as_sent``: what it did cost."""
     bill = Bill(sheet)
     refusals: dict[str, int] = {}
     marked: dict[Tariff, None] = {}
-    for call, usage, refused, marks in replay(workload, marker, sheet):
+    silent = [call for call in workload if blind(call)] if as_sent else []
+    lost = sum(map(unknown, silent))
+    for call, usage, refused, marks in replay(workload, marker, sheet, as_sent=as_sent):
         if marks:
             marked[call.tariff] = None
         if refused is None:
             bill.add(usage, call.tariff, call.at)
         else:
             refusals[refused] = refusals.get(refused, 0) + 1
-    cost, input_cost = bill.costs()
+    cost, input_cost = bill.costs() if not lost else (None, None)
     if cost is not None and input_cost is not None:
         cost = round_cost(cost, workload.assume)
         input_cost = round_cost(input_cost, workload.assume)
@@ -211,4 +273,6 @@ def project(workload: Workload, marker: Marker, sheet: Sheet, name: str) -> Proj
         refusals=tuple(sorted(refusals.items())),
         unpriced=tuple(bill.unpriced),
         unmeasured=unmeasured(marked, sheet, workload.assume),
+        recorded=sum(call.recorded is not None for call in silent),
+        unknown=lost,
     )

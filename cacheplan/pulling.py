@@ -18,7 +18,7 @@ from cacheplan.errors import InputError
 from cacheplan.levers import LEVERS, Assumed, Lever, Levers
 from cacheplan.prefixes import SETTINGS
 from cacheplan.prices import Sheet
-from cacheplan.projection import Projection, project
+from cacheplan.projection import Projection, project, unmarked
 from cacheplan.tables import count, dollars, percent
 from cacheplan.workload import Call, Workload
 
@@ -179,6 +179,7 @@ class _Bench:
                 f"{count(now.rejected)} calls would be refused as they were sent; they cost"
                 " nothing now and something once they are marked rightly."
             )
+        yield from unmarked(self._workload)
         silent = sum(call.output == 0 for call in self._workload)
         if silent:
             yield (

@@ -107,7 +107,9 @@ class Remedies:
 
 def bill(workload: Workload, sheet: Sheet, marker: Marker | None = None) -> Projection:
     """Return what calls cost as they are marked, or under other marks."""
-    return project(workload, marker or (lambda call: call.marks), sheet, "mended")
+    if marker is None:
+        return project(workload, lambda call: call.marks, sheet, "as-marked", as_sent=True)
+    return project(workload, marker, sheet, "mended")
 
 
 def score(found: Projection) -> Score | None:

@@ -89,14 +89,14 @@ class Review:
 
     def daily(self, amount: Decimal | None) -> Decimal | None:
         """Return what an amount is in a day, ``None`` where the calls say too little."""
-        if amount is None or self.span <= _HOUR:
+        if amount is None or self.span <= _HOUR or "times" in self.found.lacks:
             return None
         return amount * _DAY / Decimal(self.span)
 
     def sums(self) -> list[Sum]:
         """Return what is paid, and what would be."""
         rows = [
-            ("you pay", self.found.paid.input_cost, "as the calls are marked"),
+            ("you pay", self.found.paid.input_cost, _as_paid(self.found.paid)),
             ("you would pay, marked", self.found.planned.input_cost, "by the plan below"),
         ]
         if self.found.mended is not self.found.planned:
@@ -120,6 +120,7 @@ class Review:
                 "output_tokens": self.output_tokens,
                 "tokens_from": self.tokens_from,
                 "span_seconds": self.span,
+                **({"lacks": dict(self.found.lacks)} if self.found.lacks else {}),
             },
             "paid": self._bill_json(self.found.paid),
             "planned": self._bill_json(self.found.planned),
@@ -195,8 +196,9 @@ class Review:
 
     def size(self) -> str:
         """Say how much was looked at."""
+        hours = "" if "times" in self.found.lacks else f" over {self.span / _HOUR:,.1f} hours"
         return (
-            f"{count(self.calls)} calls over {self.span / _HOUR:,.1f} hours:"
+            f"{count(self.calls)} calls{hours}:"
             f" {count(self.prompt_tokens)} prompt tokens ({self.tokens_from})"
         )
 
@@ -253,6 +255,15 @@ def review(
     return replace(made, notes=tuple(_notes(workload, made)))
 
 
+def _as_paid(paid: Projection) -> str:
+    """Say what the first bill is."""
+    if paid.unknown:
+        return f"{count(paid.unknown)} calls tell neither marks nor usage"
+    if not paid.recorded:
+        return "as the calls are marked"
+    return f"as recorded where marks are unknown, in {count(paid.recorded)} calls"
+
+
 def _unheard(_: str) -> None:
     """Say nothing."""
 
@@ -270,10 +281,17 @@ def _billed(subject: Subject) -> Decimal | None:
 def _notes(workload: Workload, made: Review) -> Iterator[str]:
     """Say what could not be evaluated, and what was left out."""
     planned, marked = (made.comparison[name].input_cost for name in ("planned", "as-marked"))
-    if planned is not None and marked:
+    if not made.found.alike:
+        yield (
+            f"Usage counts {count(made.found.paid.usage.prompt)} prompt tokens and what is known of"
+            f" the prompts makes {count(made.found.planned.usage.prompt)}: these bills are of"
+            " different prompts, so nothing is said to be saved between them."
+        )
+    elif planned is not None and marked:
+        how = "recorded, where nobody knows the marks" if made.found.paid.recorded else "marked"
         yield (
             f"On the calls that are scored, a plan costs {ratio(planned / marked)} of what they"
-            " cost as marked."
+            f" cost as {how}."
         )
     if made.unpriced:
         yield f"No price is known for {', '.join(made.unpriced)}: what it costs is unknown."
@@ -282,7 +300,7 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
         yield f"No minimum is known for {names}: nothing of theirs is taken to be cached."
     if not workload.texts:
         yield "The calls carry no text, so rules that read text had nothing to say."
-    if made.span <= _HOUR:
+    if made.span <= _HOUR and "times" not in made.found.lacks:
         yield "The calls cover an hour or less, too little to say what a day costs."
     yield from made.found.notes
     yield from workload.notes

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import Any, Final
 
 from cacheplan.lanes import LaneKey, kind_of
@@ -84,7 +85,7 @@ class Shared:
 class _Uses:
     """The uses of one prefix; a log may have a million, so what is rare is made late."""
 
-    __slots__ = ("begun", "calls", "gaps", "kinds", "last", "marked", "place", "tokens")
+    __slots__ = ("begun", "calls", "gaps", "kinds", "last", "marked", "place", "tokens", "vague")
 
     def __init__(self, place: str, kind: LaneKey) -> None:
         self.place = place
@@ -96,6 +97,8 @@ class _Uses:
         self.tokens = 0
         self.last = float("-inf")
         self.gaps: list[int] | None = None
+        #: How often it was used again nobody knows how soon.
+        self.vague = 0
         #: How often the plan marks it, by lifetime.
         self.marked: dict[Lifetime, int] | None = None
 
@@ -103,7 +106,9 @@ class _Uses:
         """Book one use, so long after the one before it."""
         self.calls += 1
         self.tokens += tokens
-        if gap != float("inf"):
+        if isnan(gap):
+            self.vague += 1
+        elif gap != float("inf"):
             self.gaps = self.gaps or [0] * (len(STEPS) + 1)
             self.gaps[bisect_right(STEPS, gap)] += 1
         if kind not in self.kinds:
@@ -139,19 +144,23 @@ class _Look:
                 key = kind_of(earlier), places.tail(earlier.tip)
                 uses = self._turns.setdefault(key, _Uses(key[1], key[0]))
                 tokens = self._tree.tokens[earlier.tip]
-                uses.book(call.at - earlier.at, tokens, key[0], ends[earlier.number])
+                gap = _moment(call) - _moment(earlier)
+                uses.book(gap, tokens, key[0], ends[earlier.number])
 
     def _book_fixed(
         self, call: Call, fixed: Sequence[tuple[str, int]], marks: dict[int, Lifetime]
     ) -> None:
         """Book one call at every place of it that does not move."""
         kind, begun = kind_of(call), call.number not in self._subject.continued
+        at = _moment(call)
         for place, node in fixed:
             uses = self._fixed.get(node)
             if uses is None:
                 uses = self._fixed[node] = _Uses(place, kind)
-            uses.book(call.at - uses.last, self._tree.tokens[node], kind, marks.get(node))
-            uses.last = call.at
+            # What was not used before is no gap, whatever is known of moments.
+            gap = at - uses.last if uses.calls else float("inf")
+            uses.book(gap, self._tree.tokens[node], kind, marks.get(node))
+            uses.last = at
             uses.begun += begun
 
     def told(self) -> tuple[Shared, ...]:
@@ -200,7 +209,7 @@ class _Look:
             lifetime=lifetime,
             because="",
         )
-        return _explained(row, self._least(uses.kinds[0]))
+        return _explained(row, self._least(uses.kinds[0]), uses.vague)
 
     def _least(self, kind: LaneKey) -> int | None:
         """Return the shortest prefix that the service keeps for calls of a kind."""
@@ -209,13 +218,20 @@ class _Look:
         return sheet.minimum(call.tariff.model, call.tariff.platform, workload.assume)
 
 
-def _explained(row: Shared, minimum: int | None) -> Shared:
+def _moment(call: Call) -> float:
+    """Return when a call was sent; no number where its source does not say it."""
+    return float("nan") if "times" in call.lacks else call.at
+
+
+def _explained(row: Shared, minimum: int | None, vague: int) -> Shared:
     """Give a row its reason, in a sentence with its numbers."""
     again = row.again
     short, long = (row.within(lifetime) / max(again, 1) for lifetime in Lifetime)
     said = (
         f"used again {count(again)} times: {short:.0%} within 5 minutes, {long:.0%} within the hour"
     )
+    if vague:
+        said = f"used again {count(again + vague)} times; of {count(vague)} nobody knows how soon"
     if row.lifetime is None:
         if minimum is None:
             said += "; nobody states the minimum of this model"

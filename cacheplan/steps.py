@@ -69,7 +69,7 @@ def steps(found: Findings, daily: Daily) -> list[Step]:
 def _marking(found: Findings, daily: Daily, mended: Sequence[Finding]) -> Iterator[Step]:
     """Say what other marks are worth, if they are, and which findings that mends."""
     paid, planned = found.paid.input_cost, found.planned.input_cost
-    if paid is None or planned is None:
+    if paid is None or planned is None or not found.alike:
         saving = None
     elif planned < paid:
         saving = paid - planned

@@ -174,14 +174,22 @@ class Desk:
             self.note(f'nobody states the price or the minimum of "{model}": money is not whole')
         sys.exit(_FOUND)
 
-    def simulate(self, policy: str | None, plan: str | None) -> Iterator[Served]:
-        """Serve the calls under one policy, or under a plan."""
-        from cacheplan.projection import replay
+    def simulate(self, policy: str | None, plan: str | None) -> tuple[Iterator[Served], bool]:
+        """Serve the calls under one policy, or under a plan; say if that is as they were sent."""
+        from cacheplan.projection import blind, replay, unknown
 
         chosen = self.chosen(policy, plan)
         workload = self.workload()
-        _, marker = door.bound(workload, chosen, self.sheet)
-        return replay(workload, marker, self.sheet)
+        placing = door.placing(workload, chosen, self.sheet)
+        if placing.as_sent and any(map(blind, workload)):
+            lost = sum(map(unknown, workload))
+            told = sum(map(blind, workload)) - lost
+            self.note(
+                f"calls whose marks nobody knows, told as they were recorded: {told};"
+                f" of which no number is known: {lost}"
+            )
+        marker = placing.bind(workload)
+        return replay(workload, marker, self.sheet, as_sent=placing.as_sent), placing.as_sent
 
     def chosen(self, policy: str | None, plan: str | None) -> Plan | str:
         """Return what places the marks: a plan from a file, or a policy's name."""

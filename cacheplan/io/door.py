@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from cacheplan.comparison import Comparison
     from cacheplan.explanation import Explanation
     from cacheplan.finding import Finding
-    from cacheplan.projection import Marker, Projection
+    from cacheplan.policies import Policy
+    from cacheplan.projection import Projection
     from cacheplan.report import Review
     from cacheplan.terms import Terms
 
-__all__ = ["bound", "check", "choose", "compare", "explain", "mark", "project", "review"]
+__all__ = ["check", "choose", "compare", "explain", "mark", "placing", "project", "review"]
 
 
 def choose(workload: Workload, *, sheet: Sheet | None = None) -> Plan:
@@ -50,8 +51,9 @@ def project(
     from cacheplan import projection
 
     sheet = sheet or Sheet.default()
-    name, marker = bound(workload, policy, sheet)
-    return projection.project(workload, marker, sheet, name)
+    found = placing(workload, policy, sheet)
+    marker = found.bind(workload)
+    return projection.project(workload, marker, sheet, found.name, as_sent=found.as_sent)
 
 
 def review(
@@ -72,14 +74,13 @@ def review(
     return report.review(subject, train=train, terms=terms)
 
 
-def bound(workload: Workload, policy: str | plans.Plan, sheet: Sheet) -> tuple[str, Marker]:
-    """Bind a plan, or a policy by name, to the calls it is to mark."""
-    if isinstance(policy, plans.Plan):
-        return "plan", policy.marker(workload.tree)
-    from cacheplan import contest
+def placing(workload: Workload, policy: str | plans.Plan, sheet: Sheet) -> Policy:
+    """Return a plan, or a policy by name, as a way to place marks in these calls."""
+    from cacheplan import contest, policies
 
-    found = contest.policy_named(policy, contest.part(workload, 0), sheet)
-    return found.name, found.bind(workload)
+    if isinstance(policy, plans.Plan):
+        return policies.Policy("plan", lambda calls: policy.marker(calls.tree))
+    return contest.policy_named(policy, contest.part(workload, 0), sheet)
 
 
 def mark(

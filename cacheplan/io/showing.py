@@ -16,7 +16,7 @@ from cacheplan.comparison import Comparison, usage_json
 from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
-from cacheplan.projection import Served, unmeasured
+from cacheplan.projection import Served, unknown, unmeasured
 from cacheplan.tables import aligned, count
 
 if TYPE_CHECKING:
@@ -74,14 +74,18 @@ def plan(
 
 
 def calls(
-    served: Iterable[Served], sheet: Sheet, assume: Assumptions
+    served: Iterable[Served], sheet: Sheet, assume: Assumptions, *, as_sent: bool = False
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Print one object a call; return the models without price, and without minimum."""
+    """Print one object a call; return the models without price, and without minimum.
+
+    Of a call ``as_sent`` whose marks and usage nobody knows, no number is said.
+    """
     unpriced: dict[str, None] = {}
     marked: dict[Tariff, None] = {}
     for number, (call, usage, refused, marks) in enumerate(served):
         # What is refused is not charged.
         cost = Decimal() if refused else sheet.cost(usage, call.tariff, call.at)
+        lost = as_sent and unknown(call)
         if cost is None:
             unpriced[call.tariff.model] = None
         if marks:
@@ -90,8 +94,8 @@ def calls(
             "call": number,
             "id": call.id,
             "at": call.at,
-            **usage_json(usage),
-            "cost_usd": None if cost is None else float(cost),
+            **(dict.fromkeys(usage_json(usage)) if lost else usage_json(usage)),
+            "cost_usd": None if cost is None or lost else float(cost),
             "rejected": refused,
         }
         click.echo(json.dumps(row, ensure_ascii=False))

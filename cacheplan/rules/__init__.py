@@ -1,4 +1,7 @@
-"""One module a rule: ``CODE``, ``SEVERITY`` and ``check(subject)``.
+"""One module a rule: ``CODE``, ``SEVERITY``, ``NEEDS`` and ``check(subject)``.
+
+``NEEDS`` are words of ``LACKING``: what a source has to say of calls so that nothing false can
+be found in them, and so that anything can. None needs ``lifetimes``: they are in the marks.
 
 A rule's docstring is its page: what, why in money, fails, passes, remedy.
 

@@ -40,6 +40,7 @@ tokens, a second is taken.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from cacheplan.edits import Edit
 from cacheplan.finding import Finding, Fix, Severity
@@ -50,10 +51,11 @@ from cacheplan.rehearsal import Rehearsal, Step
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP201"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ a log shows what was called, not what will be.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
@@ -57,10 +58,11 @@ from cacheplan.subject import Subject
 from cacheplan.units import Heads, Unit
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP008"
 SEVERITY: Severity = "note"
+NEEDS: Final = frozenset({"tools", "text"})
 
 #: Tool calls a set of tools must have seen before one without any counts as dead: were it
 #: called once in seven times, the chance to see none in 20 would be 1 in 20.

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cacheplan.beginnings import Said, beginnings, lasts
 from cacheplan.edits import Edit, Openings
@@ -53,10 +54,11 @@ from cacheplan.subject import Subject
 from cacheplan.templates import Template, template
 from cacheplan.units import FRONT, Unit, worded
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP010"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text"})
 
 #: Texts compared at one place: enough to see what varies, few enough to stay quick.
 COMPARED = 40

@@ -62,10 +62,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import witnesses
 from cacheplan.workload import Call, Workload
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP205"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"tools", "system", "text", "times"})
 
 _SHIFT: Final = 32
 

@@ -90,10 +90,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call, Workload
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP202"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "times"})
 
 #: What the service itself leaves out of older turns of some models.
 _THINKING: Final = frozenset({"thinking", "redacted_thinking"})

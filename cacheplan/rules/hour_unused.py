@@ -35,6 +35,7 @@ entries are read is counted, and what 5 minutes would cost is simulated.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import ENOUGH, Write, best_of, habits, only
@@ -44,10 +45,11 @@ from cacheplan.prompt import Level, Lifetime
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP106"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 _SHORT, _LONG = Lifetime.FIVE_MINUTES, Lifetime.ONE_HOUR
 

@@ -56,7 +56,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
@@ -66,10 +66,11 @@ from cacheplan.units import Unit, remade
 from cacheplan.witness import place_at
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP005"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text"})
 
 #: Kinds whose input is JSON of the model's own.
 _USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})

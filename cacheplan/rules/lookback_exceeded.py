@@ -40,6 +40,7 @@ as the service counts them, as far as that is documented.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.habits import best_of, habits, only, with_mark
@@ -48,10 +49,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP105"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import ENOUGH, Habits, best_of, habits, only, with_mark
@@ -52,10 +53,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP101"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

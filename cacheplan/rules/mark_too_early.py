@@ -44,6 +44,7 @@ compared block by block, and that a mark there pays is simulated.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import ENOUGH, Habits, Met, best_of, habits, only, with_mark
@@ -53,10 +54,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP103"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

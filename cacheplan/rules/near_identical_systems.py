@@ -48,7 +48,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -62,10 +62,11 @@ from cacheplan.subject import Subject
 from cacheplan.units import FRONT, Heads, Unit, cut, worded
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP007"
 SEVERITY: Severity = "note"
+NEEDS: Final = frozenset({"tools", "system", "text", "times"})
 
 #: Texts compared behind one prefix.
 COMPARED = 40

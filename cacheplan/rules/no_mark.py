@@ -34,6 +34,7 @@ simulated on the calls themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import Habits, best_of, habits, only, with_mark
@@ -41,10 +42,11 @@ from cacheplan.policies import automatic, static, system_tail
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP102"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -35,16 +35,18 @@ log nobody goes on from a call of this kind.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.habits import ENOUGH, best_of, habits, only
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP108"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

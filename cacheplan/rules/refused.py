@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
 from cacheplan.facts import BREAKPOINTS
 from cacheplan.finding import Finding, Fix, Severity
@@ -51,10 +52,11 @@ from cacheplan.unsound import unsound
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP110"
 SEVERITY: Severity = "error"
+NEEDS: Final = frozenset({"text", "marks"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

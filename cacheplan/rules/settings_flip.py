@@ -59,10 +59,11 @@ from cacheplan.subject import Subject
 from cacheplan.witness import witnesses
 from cacheplan.workload import Call, Workload
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP203"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"settings", "text", "times"})
 
 #: What may be set at each level, for the message: only digests of it are kept.
 _SET: Final = {

@@ -46,7 +46,7 @@ service's reference and what users saw do not agree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cacheplan.canonical import canonical, digest, plain
 from cacheplan.edits import Edit
@@ -57,10 +57,11 @@ from cacheplan.units import Unit, remade
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP006"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

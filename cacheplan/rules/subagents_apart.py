@@ -83,10 +83,11 @@ from cacheplan.units import Heads, Unit, worded
 from cacheplan.witness import witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP204"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"tools", "system", "text", "times"})
 
 #: Heads with less in common than this share of the longer one are two heads.
 ALIKE: Final = 0.7

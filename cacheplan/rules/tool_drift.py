@@ -46,7 +46,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from cacheplan.edits import Edit
 from cacheplan.finding import Example, Finding, Fix, Severity
@@ -57,10 +57,11 @@ from cacheplan.subject import Subject
 from cacheplan.units import Unit, remade
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP004"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"tools", "text", "times"})
 
 #: Versions compared in full.
 COMPARED = 40

@@ -41,6 +41,7 @@ definitions are compared in full, and are equal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from cacheplan.arrangement import Part, arranged
 from cacheplan.edits import Edit
@@ -53,10 +54,11 @@ from cacheplan.subject import Subject
 from cacheplan.units import Heads, Unit
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP003"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"tools"})
 
 #: Names of tools as they stand; where nobody knows a name, the digest in its place.
 _Order = tuple[str, ...]

@@ -39,6 +39,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 from cacheplan.beginnings import Said, beginnings, lasts
 from cacheplan.edits import Edit, Openings
@@ -50,10 +51,11 @@ from cacheplan.prompt import Level, Place
 from cacheplan.subject import Subject
 from cacheplan.units import FRONT, cut
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP009"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text"})
 
 #: Texts that begin alike and go on as others, at most: few enough to stay quick.
 COMPARED = 40

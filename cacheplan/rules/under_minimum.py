@@ -42,6 +42,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Severity
 from cacheplan.habits import ENOUGH, Habits, habits
@@ -52,10 +53,11 @@ from cacheplan.tokens import reaches
 from cacheplan.witness import place_at, witnesses
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP104"
 SEVERITY: Severity = "note"
+NEEDS: Final = frozenset({"tools", "system", "text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

@@ -39,16 +39,18 @@ all calls of the log, by simulation.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from cacheplan.finding import Finding, Fix, Remark, Severity
 from cacheplan.habits import ENOUGH, Habits, best_of, habits, only
 from cacheplan.subject import Subject
 from cacheplan.witness import place_at, witnesses
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP109"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "marks", "times"})
 
 
 def check(subject: Subject) -> Iterator[Finding]:

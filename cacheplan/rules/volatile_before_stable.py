@@ -46,6 +46,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from cacheplan.arrangement import Part, arranged, expected
 from cacheplan.edits import Edit, Openings
@@ -62,10 +63,11 @@ from cacheplan.prompt import Level
 from cacheplan.subject import Subject
 from cacheplan.units import Heads, Unit, behind
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP002"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"text", "times"})
 
 #: Texts held against the first, to see if they are one text with a span.
 COMPARED = 8

@@ -43,7 +43,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -58,10 +58,11 @@ from cacheplan.subject import Subject
 from cacheplan.units import FRONT, Heads, Unit, cut, remade, worded
 from cacheplan.workload import Call
 
-__all__ = ["CODE", "SEVERITY", "check"]
+__all__ = ["CODE", "NEEDS", "SEVERITY", "check"]
 
 CODE = "CP001"
 SEVERITY: Severity = "warning"
+NEEDS: Final = frozenset({"system", "text"})
 
 #: Texts compared at one place: enough to see what varies, few enough to stay quick.
 COMPARED = 40

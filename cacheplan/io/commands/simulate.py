@@ -22,4 +22,5 @@ def simulate(policy: str | None, plan_file: str | None, form: str, **given: Any)
 
     del form
     desk = Desk(**given)
-    desk.leave(*showing.calls(desk.simulate(policy, plan_file), desk.sheet, desk.assume))
+    served, as_sent = desk.simulate(policy, plan_file)
+    desk.leave(*showing.calls(served, desk.sheet, desk.assume, as_sent=as_sent))
