@@ -65,7 +65,9 @@ def _retyped(line: bytes, draw: random.Random) -> bytes:
             continue
         try:
             other = draw.choice(holders)
-            holder[key] = draw.choice((draw.choice(_VALUES), other[0][other[1]]))
+            # A copy: what holds itself would be written without an end.
+            found = json.loads(json.dumps(other[0][other[1]]))
+            holder[key] = draw.choice((draw.choice(_VALUES), found))
         except (KeyError, IndexError):
             continue
         if draw.randrange(40) == 0:
