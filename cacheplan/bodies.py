@@ -144,7 +144,9 @@ class Bodies:
         _automatic(around.outer)  # What is wrong outside is said before what is wrong inside.
         return name, Look.of(name)
 
-    def _front(self, around: Around, name: str, envelope: Envelope, look: Look, traits: int) -> Head:
+    def _front(
+        self, around: Around, name: str, envelope: Envelope, look: Look, traits: int
+    ) -> Head:
         """Return what the messages of a body stand on."""
         scope = scope_of(name, envelope, self._assume)
         return self._heads.head(around, scope, look, traits, envelope.front)
@@ -372,7 +374,10 @@ def _without_mark(raw: bytes, message: dict[str, Any], pieces: list[Piece]) -> b
 def _marked_inside(block: Any) -> bool:
     """Tell whether a block without a mark of its own has that of the last one inside."""
     inner = kinds.inner(block)[-1:]
-    return any("cache_control" in last or _marked_inside(last) for last in inner)
+    return any(
+        isinstance(last, dict) and ("cache_control" in last or _marked_inside(last))
+        for last in inner
+    )
 
 
 def _unmarked(part: Part) -> Part:

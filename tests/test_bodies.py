@@ -666,6 +666,13 @@ class TestFaults:
             Reader().read(body)
         assert str(caught.value) == what
 
+    def test_no_block_inside_a_block(self) -> None:
+        """A tool's result that holds a list where a block stands keeps its mark, and is read."""
+        result = {"type": "tool_result", "tool_use_id": "a", "content": [[]], "cache_control": MARK}
+        body = {"model": "m", "messages": [{"role": "user", "content": [result]}]}
+        sent = Reader().read(json.dumps(body, separators=(",", ":")).encode())
+        assert len(sent.marks) == 1
+
     def test_half_a_prompt_is_left_out(self) -> None:
         """A body that continues a thread does not hold its prompt; a switch keeps it."""
         body = json.dumps(talk(thread={"type": "continue", "id": "t"})).encode()

@@ -100,7 +100,7 @@ def _one_a_line(head: bytes) -> bool:
         return True
     try:
         msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A line that is broken is one all the same, unless it is how a document begins.
         return first.strip() not in (b"{", b"[") and len(first) > len(b'{ "": {')
     return True

@@ -76,6 +76,6 @@ def _whole(raw: bytes) -> bool:
     """Tell whether a line is JSON to its end."""
     try:
         msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
