@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -67,7 +68,7 @@ def _retyped(line: bytes, draw: random.Random) -> bytes:
             other = draw.choice(holders)
             # A copy: what holds itself would be written without an end.
             found = json.loads(json.dumps(other[0][other[1]]))
-            holder[key] = draw.choice((draw.choice(_VALUES), found))
+            holder[key] = draw.choice((copy.deepcopy(draw.choice(_VALUES)), found))
         except (KeyError, IndexError):
             continue
         if draw.randrange(40) == 0:
