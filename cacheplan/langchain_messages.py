@@ -19,7 +19,7 @@ from cacheplan.errors import InputError
 from cacheplan.pieces import list_at, object_at
 from cacheplan.strict_json import quoted, value
 
-__all__ = ["as_chat"]
+__all__ = ["as_chat", "as_settings"]
 
 _Path = tuple[str | int, ...]
 _Block = dict[str, Any]
@@ -60,6 +60,15 @@ _MEDIA: Final[Mapping[str, str]] = {
     "text-plain": "document",
 }
 _BESIDE: Final = (_MARK, "citations", "title", "context")
+#: Members of a body that callers give as arguments. Keys to servers are among those that
+#: are left behind.
+_SETTINGS: Final = frozenset(
+    {
+        "cache_control", "container", "context_management", "inference_geo", "max_tokens",
+        "output_config", "output_format", "service_tier", "speed", "stop_sequences", "system",
+        "temperature", "thinking", "tool_choice", "top_k", "top_p",
+    }
+)  # fmt: skip
 #: What other providers' models said to themselves: not sent to Claude.
 _UNSENT: Final = frozenset({"function_call", "invalid_tool_call", "tool_call_chunk"})
 
@@ -77,6 +86,24 @@ def as_chat(messages: Any, path: _Path = ("messages",)) -> list[dict[str, Any]]:
             raise InputError("several prompts in one call", path)
         found, path = found[0], (*path, 0)
     return [_message(entry, (*path, at)) for at, entry in enumerate(found)]
+
+
+def as_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of a body that the arguments of a call say; tools are not among them.
+
+    >>> as_settings({"max_tokens": 9, "stop": ["."], "effort": "low", "_type": "anthropic-chat"})
+    {'max_tokens': 9, 'stop_sequences': ['.'], 'output_config': {'effort': 'low'}}
+    """
+    more = given.get("model_kwargs")
+    found = {**(more if isinstance(more, dict) else {}), **given}
+    told = {key: found[key] for key in found if key in _SETTINGS and found[key] is not None}
+    if found.get("stop"):
+        told.setdefault("stop_sequences", found["stop"])
+    effort = found.get("effort") or found.get("reasoning_effort")
+    output = told.get("output_config") or {}
+    if effort and isinstance(output, dict):
+        told["output_config"] = {**output, "effort": effort}
+    return told
 
 
 def _message(entry: Any, path: _Path) -> dict[str, Any]:
