@@ -7,6 +7,8 @@ they are, and what is no call of ours is counted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +34,7 @@ __all__ = [
     "named",
     "replied",
     "unwrapped",
+    "within",
 ]
 
 OTHERS: Final = "calls of other providers, left out"
@@ -185,6 +188,17 @@ def unwrapped(raw: bytes | msgspec.Raw) -> bytes:
 
 
 _TEXT: Final = msgspec.json.Decoder(str)
+
+
+@contextmanager
+def within(*steps: str) -> Iterator[None]:
+    """Let what is wrong with a member of an entry say which it is."""
+    try:
+        yield
+    except InputError as error:
+        for step in reversed(steps):
+            error = error.within(step)
+        raise error from error.__cause__
 
 
 def moment(found: Any) -> float | str:

@@ -37,6 +37,7 @@ from cacheplan.io.logged import (
     heard,
     moment,
     replied,
+    within,
 )
 from cacheplan.io.tally import Tally
 from cacheplan.strict_json import typed
@@ -164,12 +165,10 @@ def _asked(request: _Request, path: str, way: Route | None, tally: Tally) -> Ask
     elif not body:
         tally.count(UNKEPT)
     else:
-        try:
+        with within("request", "postData", "text"):
             if way and operation == "create":
                 return asked(body, tally, model=way.name or None)
             batched(body, tally)
-        except InputError as error:
-            raise error.within("text").within("postData").within("request") from error
     return None
 
 
@@ -187,20 +186,16 @@ def _content(found: _Posted | _Content | None) -> bytes:
 
 def _at(entry: _Entry) -> float | str:
     """Return when the call was sent."""
-    try:
+    with within("startedDateTime"):
         return moment(entry.started_date_time)
-    except InputError as error:
-        raise error.within("startedDateTime") from error
 
 
 def _response(response: _Response, tally: Tally) -> dict[str, Any] | None:
     """Return what a line says of the answer."""
     if not response.status:
         return {"type": "error", "error": {"type": "aborted"}}
-    try:
+    with within("response", "content"):
         content = _content(response.content)
-    except InputError as error:
-        raise error.within("content").within("response") from error
     kind = response.content.mime_type or ""
     return replied(heard(content or b"{}", tally, kind), response.status)
 
