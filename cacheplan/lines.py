@@ -20,7 +20,7 @@ from cacheplan.prompt import Breakpoint
 from cacheplan.strict_json import array, members, value
 from cacheplan.workload import Call, Workload
 
-__all__ = ["body_in", "moved", "remarked", "with_body"]
+__all__ = ["body_in", "moved", "object_of", "remarked", "with_body"]
 
 
 def body_in(line: bytes) -> dict[str, Any] | None:
@@ -42,7 +42,8 @@ def with_body(line: bytes, old: Mapping[str, Any], new: Mapping[str, Any]) -> by
             made[key] = _list(array(raw[key]), old[key], part)
         else:
             made[key] = _part(raw.get(key), old.get(key), part)
-    return _object({**{key: bytes(part) for key, part in parts.items()}, "request": _object(made)})
+    around = {key: bytes(part) for key, part in parts.items()}
+    return object_of({**around, "request": object_of(made)})
 
 
 def _part(raw: msgspec.Raw | None, old: Any, new: Any) -> bytes:
@@ -72,7 +73,7 @@ def _list(raws: Sequence[msgspec.Raw], old: Sequence[Any], new: Sequence[Any]) -
     return b"[" + b",".join(written) + b"]"
 
 
-def _object(parts: Mapping[str, bytes]) -> bytes:
+def object_of(parts: Mapping[str, bytes]) -> bytes:
     """Return an object of values that are written already."""
     return b"{" + b",".join(_json(key) + b":" + part for key, part in parts.items()) + b"}"
 
@@ -82,7 +83,7 @@ def moved(line: bytes, at: float) -> bytes:
     parts = {key: bytes(part) for key, part in members(line).items()}
     old = value(parts["at"])
     parts["at"] = _json(_moment(old, at) if isinstance(old, str) else at)
-    return _object(parts)
+    return object_of(parts)
 
 
 def _moment(old: str, at: float) -> str:
@@ -116,7 +117,7 @@ def _saying_marks(line: bytes, call: Call) -> bytes:
         return line
     parts = {key: bytes(part) for key, part in members(line).items() if key != "lacks"}
     rest = [word for word in call.lacks if word != "marks"]
-    return _object({**parts, "lacks": _json(rest)} if rest else parts)
+    return object_of({**parts, "lacks": _json(rest)} if rest else parts)
 
 
 def _digests(line: bytes, tree: PrefixTree, call: Call, marks: Sequence[Breakpoint]) -> bytes:
@@ -125,4 +126,4 @@ def _digests(line: bytes, tree: PrefixTree, call: Call, marks: Sequence[Breakpoi
     index = {node: at for at, node in enumerate(nodes)}
     found = [{"block": index[node], "ttl": str(lifetime)} for node, lifetime in marks]
     parts = {key: bytes(part) for key, part in members(line).items() if key != "automatic"}
-    return _object({**parts, "marks": _json(found)})
+    return object_of({**parts, "marks": _json(found)})

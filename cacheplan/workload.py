@@ -130,6 +130,24 @@ class Workload:
                 node = parent[node]
             yield call, node
 
+    def misdated(self) -> int:
+        """Count calls that stand behind one of their session which holds their whole prompt.
+
+        The one that goes on was sent later, whatever the clocks of their hosts said.
+        """
+        owner: dict[int, str | None] = {}
+        tips, parent, found = set(), self.tree.parent, 0
+        for call in self.calls:
+            node = call.tip
+            if node in owner:
+                again = node in tips or call.session is None
+                found += not again and owner[node] == call.session
+            while parent[node] >= 0 and node not in owner:
+                owner[node] = call.session
+                node = parent[node]
+            tips.add(call.tip)
+        return found
+
     def after(self, moment: float) -> Self:
         """Return the same workload with only the calls from a moment on."""
         return replace(self, calls=[call for call in self.calls if call.at >= moment])

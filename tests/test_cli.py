@@ -447,7 +447,7 @@ class TestFailures:
             ("compare empty.jsonl", "empty.jsonl: no calls in it"),
             ("compare broken.jsonl", "broken.jsonl line 1: "),
             ("compare half.jsonl", "half.jsonl line 2: "),
-            ("compare dir", "dir: is a directory"),
+            ("compare dir", "dir: no files in it"),
             ("compare good.jsonl --assume refres=own", "refresh"),
             ("compare good.jsonl --assume refresh=never", "reader or longer"),
             ("compare good.jsonl --assume refresh", "refresh"),

@@ -252,7 +252,7 @@ class TestFaults:
         """A missing file and a folder are named, in the system's words."""
         assert fault(path) == "calls.jsonl: no such file or directory"
         path.mkdir()
-        assert fault(path) == "calls.jsonl: is a directory"
+        assert fault(path) == "calls.jsonl: no files in it"
 
     @pytest.mark.parametrize("cut", [False, True])
     def test_a_line_of_20_mb_is_read_or_refused(self, cut: bool, path: Path) -> None:

@@ -21,6 +21,7 @@ import click
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError, UnknownFactError
 from cacheplan.io import door
+from cacheplan.io.moments import moment
 from cacheplan.io.opening import opened
 from cacheplan.io.plans import Plan
 from cacheplan.io.progress import bytes_read, watching
@@ -61,6 +62,9 @@ class Desk:
     model: str | None = None
     skip_bad: bool = False
     seed: int = 0
+    #: The format of logs, where it is not to be told from how they begin.
+    log: str | None = None
+    since: str | None = None
     sheet: Sheet = field(init=False)
     assume: Assumptions = field(init=False)
     #: What the settings say; ``None`` where there are none.
@@ -96,6 +100,8 @@ class Desk:
                 skip_bad=self.skip_bad,
                 seed=self.seed,
                 texts=texts,
+                form=self.log,
+                since=None if self.since is None else moment(self.since),
                 watch=bytes_read(say),
             )
         for note in found.notes:
@@ -277,6 +283,20 @@ class Desk:
             if not key:
                 raise InputError("this key is empty").at(key_file)
         write_lines(output, anonymous(self.workload(), key))
+
+    def convert(self, output: str, *, whole: bool) -> None:
+        """Write the calls of logs as lines of a workload, all of them or none."""
+        from cacheplan.io.logs import converted
+        from cacheplan.io.tally import Tally
+
+        tally = Tally(skip_bad=self.skip_bad)
+        since = None if self.since is None else moment(self.since)
+        with watching(quiet=self.quiet) as say:
+            watch = bytes_read(say)
+            lines = converted(self.sources, tally, self.log, since, whole=whole, watch=watch)
+            write_raw(output, lines)
+        for note in tally.notes():
+            self.note(note)
 
     def note(self, text: str) -> None:
         """Say something beside the answer."""

@@ -12,6 +12,7 @@ __all__ = [
     "Command",
     "assume",
     "known",
+    "logs",
     "placing",
     "prices",
     "reviewing",
@@ -69,6 +70,16 @@ def workload(command: Command) -> Command:
     ):
         command = option(command)
     return tables(command)
+
+
+def logs(command: Command) -> Command:
+    """Add the options of every command that reads logs of other programs as they are."""
+    for option in (
+        click.option("--from", "log", metavar="FORMAT", help="The format of a log (see: formats)."),
+        click.option("--since", metavar="TIME", help="Only calls since then: 7d, 12h, 2026-11-01."),
+    ):
+        command = option(command)
+    return workload(command)
 
 
 def placing(command: Command) -> Command:

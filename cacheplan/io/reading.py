@@ -1,27 +1,27 @@
-"""Workload files: plain, gzip or zstd, or standard input, line by line."""
+"""Workloads out of files: their own lines, or logs that are told as such lines."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
+from cacheplan.io.documents import File
+from cacheplan.io.logs import told
 from cacheplan.io.opening import Source, named, names, opened
+from cacheplan.io.readers import ledger
+from cacheplan.io.tally import BAD, Record, Tally
 from cacheplan.origins import Origin, Origins
 from cacheplan.records import Intake
 from cacheplan.subject import Remembering
 from cacheplan.tokens import TokenCounter
+from cacheplan.wholes import Wholes
 from cacheplan.workload import Workload
 
 __all__ = ["is_ledger", "lines", "read"]
-
-#: How a file of SQLite's begins; its head has a hundred bytes, most of them no text.
-_LEDGER, _HEAD = b"SQLite format 3\x00", 100
-_BOM = b"\xef\xbb\xbf"
 
 
 def read(  # noqa: PLR0913 -- each is something that files differ in, and has a default
@@ -32,43 +32,54 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     skip_bad: bool = False,
     seed: int = 0,
     texts: bool = True,
+    form: str | None = None,
+    since: float | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> Workload:
-    """Read workload files (``-`` is standard input) as one workload.
+    """Read workloads and logs as one workload: files, folders, or ``-`` for standard input.
 
     ``counter`` measures prompts that state no length; ``model`` stands in for the one
     each call names; ``skip_bad`` leaves out lines that cannot be read and counts them in
     the workload's notes; ``texts`` keeps what each distinct block says, which a review
-    needs; ``watch`` hears how many bytes each line has.
+    needs; ``form`` names the format of logs whose beginning does not tell it; ``since``
+    leaves out calls before a moment; ``watch`` hears how many bytes each line has.
     """
     if model is None and _only_a_ledger(sources):
         return _recalled(sources[0], assume)
     counter = counter or default_counter(assume)
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
-    origins, skipped = Origins(), 0
-    for source in sources:
-        for number, line in lines(source):
-            if watch is not None:
-                watch(len(line))
-            call = len(intake)
-            try:
-                intake.add(line)
-            except InputError as error:
-                if not skip_bad:
-                    raise error.at(named(source), number) from error
-                skipped += 1
-            if len(intake) > call:
-                origins.note(call, Origin(str(source), number))
+    origins, tally = Origins(), Tally(skip_bad=skip_bad)
+    foreign = False
+    for source, number, line, own in told(sources, tally, form, since):
+        if watch is not None:
+            watch(len(line))
+        call = len(intake)
+        with tally.reading(source, Record(number, line)):
+            intake.add(line)
+        if len(intake) > call:
+            origins.note(call, Origin(source, number))
+        foreign = foreign or not own
     try:
-        workload = intake.workload()
+        calls = intake.workload()
     except InputError as error:
         raise error.at(names(sources)) from error
-    workload = replace(workload, texts=remembering.bodies, origins=origins)
-    note = f"lines that could not be read, skipped: {skipped}"
+    calls = replace(calls, texts=remembering.bodies, origins=origins)
+    skipped = tally.of(BAD)
     if skip_bad:
-        workload = replace(workload, notes=(*workload.notes, note))
-    return _filled(workload, sources, f" ({note})" if skipped else "")
+        tally.count(BAD, 0)
+    notes = (*calls.notes, *tally.notes(), *(_misdated(calls) if foreign else ()))
+    calls = replace(calls, notes=notes)
+    if since is not None:
+        calls = calls.after(since)
+    return _filled(calls, sources, f" ({BAD}: {skipped})" if skipped else "")
+
+
+def _misdated(calls: Workload) -> Iterator[str]:
+    """Say how many calls are dated wrongly, as where hosts do not agree on the time."""
+    number = calls.misdated()
+    if number:
+        yield f"calls dated after one that goes on from them, as where clocks differ: {number}"
 
 
 def _filled(workload: Workload, sources: Sequence[Source], why: str) -> Workload:
@@ -98,29 +109,19 @@ def is_ledger(source: Source) -> bool:
     if str(source) == "-":
         return False
     with opened(source) as stream:
-        return _kept(stream)
-
-
-def _kept(stream: BinaryIO) -> bool:
-    """Tell whether what is read here began as SQLite's files do."""
-    head: bytes = stream.peek(_HEAD)  # type: ignore[attr-defined]
-    return head.startswith(_LEDGER) and len(head) >= _HEAD and stream.seekable()
+        return stream.seekable() and ledger.matches(File(named(source), stream).head)
 
 
 def lines(source: Source) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file that are not blank, numbered from 1.
 
-    A ledger has no lines; its calls are told in the digest form, one a line.
+    Requests are whole, whatever they extend. What has no lines of a workload is told in
+    such: a ledger in the digest form, a log of another format as its reader tells it.
     """
-    with opened(source) as stream:
-        if _kept(stream):
-            from cacheplan.io import recall
-
-            yield from enumerate(recall.lines(source), 1)
-            return
-        for number, raw in enumerate(stream, 1):
-            line = raw.strip()
-            if number == 1 and line.startswith(_BOM):
-                line = line[len(_BOM) :]
-            if line:
-                yield number, line
+    wholes = Wholes()
+    for found in told([source], Tally()):
+        try:
+            line = wholes.whole(found.line)
+        except InputError as error:
+            raise error.at(found.source, found.number) from error
+        yield found.number, line

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ import click
 from cacheplan import facts as tables
 from cacheplan.assumptions import SWITCHES, Assumptions
 from cacheplan.comparison import Comparison, usage_json
+from cacheplan.lacking import LACKING
 from cacheplan.plan import Plan
 from cacheplan.pricelist import PRICES
 from cacheplan.prices import MULTIPLIERS, Sheet, Tariff
@@ -143,6 +145,23 @@ def prices(sheet: Sheet, form: str) -> None:
     click.echo("\nUS dollars per million tokens. These stack on every row:\n")
     stacked = [(row.name, f"x {row.factor}", row.applies, row.source) for row in MULTIPLIERS]
     click.echo(aligned(("name", "factor", "applies to", "source"), stacked, left=4))
+
+
+def formats(form: str) -> None:
+    """Print the formats of logs that can be read, and what each never says."""
+    from cacheplan.io.logs import FORMATS
+
+    if form == "json":
+        names = ("name", "what", "lacks")
+        _json([dict(zip(names, _format(one), strict=True)) for one in FORMATS])
+        return
+    rows = [(name, what, ", ".join(lacks)) for name, what, lacks in map(_format, FORMATS)]
+    click.echo(aligned(("format", "files", "never says"), rows, left=3))
+
+
+def _format(reader: ModuleType) -> tuple[str, str, list[str]]:
+    """Return a format's name, its files, and what those never say, in the order of a prompt."""
+    return reader.NAME, reader.WHAT, [word for word in LACKING if word in reader.LACKS]
 
 
 def facts(assume: Assumptions, form: str) -> None:

@@ -15,6 +15,7 @@ from cacheplan.io.commands import (
     batch,
     check,
     compare,
+    convert,
     costs,
     estimate,
     explain,
@@ -52,7 +53,9 @@ COMMANDS: Final[tuple[click.Command, ...]] = (
     costs.costs,
     reconcile.reconcile,
     batch.batch,
+    convert.convert,
     anonymize.anonymize,
     tables.prices,
     tables.facts,
+    tables.formats,
 )

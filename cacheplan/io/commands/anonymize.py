@@ -12,7 +12,7 @@ __all__ = ["anonymize"]
 
 
 @click.command()
-@options.workload
+@options.logs
 @click.option("-o", "--output", required=True, metavar="OUT.jsonl", help="Where to write.")
 @click.option("--key-file", metavar="FILE", help="A key of your own; a random one otherwise.")
 def anonymize(output: str, key_file: str | None, **given: Any) -> None:

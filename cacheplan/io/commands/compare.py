@@ -12,7 +12,7 @@ __all__ = ["compare"]
 
 
 @click.command()
-@options.workload
+@options.logs
 @options.train
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def compare(form: str, train: float, **given: Any) -> None:

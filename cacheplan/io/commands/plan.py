@@ -12,7 +12,7 @@ __all__ = ["plan"]
 
 
 @click.command()
-@options.workload
+@options.logs
 @options.train
 @click.option("-o", "--output", metavar="PLAN.json", help="Where to write the plan.")
 @click.option("--against", metavar="OLD.json", help="Say how it differs from another plan.")

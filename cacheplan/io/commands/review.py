@@ -13,7 +13,7 @@ __all__ = ["demo", "review"]
 
 @click.command()
 @options.reviewing
-@options.workload
+@options.logs
 @options.train
 @options.known
 def review(

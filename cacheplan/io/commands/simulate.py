@@ -12,7 +12,7 @@ __all__ = ["simulate"]
 
 
 @click.command()
-@options.workload
+@options.logs
 @options.placing
 @click.option("--format", "form", type=click.Choice(["jsonl"]), default="jsonl")
 def simulate(policy: str | None, plan_file: str | None, form: str, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""``cacheplan prices`` and ``cacheplan facts``: the tables."""
+"""``cacheplan prices``, ``cacheplan facts`` and ``cacheplan formats``: the tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from cacheplan.io import options
 
-__all__ = ["facts", "prices"]
+__all__ = ["facts", "formats", "prices"]
 
 
 @click.command()
@@ -29,3 +29,12 @@ def facts(form: str, assumed: tuple[str, ...]) -> None:
     from cacheplan.io import showing
 
     showing.facts(Assumptions.parse(assumed), form)
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def formats(form: str) -> None:
+    """Print the formats of logs that can be read, and what each does not say."""
+    from cacheplan.io import showing
+
+    showing.formats(form)

@@ -1,0 +1,181 @@
+"""Files, folders and patterns of any format as lines of a workload.
+
+Which format a file has is told from how it begins, never from its name. Calls that two
+exports have in common are told once. This file knows where calls are, and leaves what
+they say to the readers.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from cacheplan.errors import InputError
+from cacheplan.io.documents import File, Head
+from cacheplan.io.opening import Source, named, opened
+from cacheplan.io.readers import READERS, ledger
+from cacheplan.io.readers import workload as own
+from cacheplan.io.tally import Record, Tally
+from cacheplan.io.transcripts import sessions
+from cacheplan.strict_json import members
+from cacheplan.wholes import Wholes
+
+__all__ = ["FORMATS", "Told", "files", "format_of", "names_of_formats", "told"]
+
+#: The source that stands for where Claude Code keeps its own.
+_OWN_TRANSCRIPTS: Final = "claude-code"
+_TWICE: Final = "calls that were told before, in another file or another line, left out"
+_FOREIGN: Final = "files of a folder that hold no calls in any known form, left out"
+
+
+#: Ours first: nothing else has both a time and a prompt under these names.
+FORMATS: Final = (ledger, own, *READERS)
+
+
+class Told(NamedTuple):
+    """One line, and where it was found."""
+
+    source: str
+    number: int
+    line: bytes
+    #: True for a line that is passed on as it was written.
+    own: bool
+
+
+def names_of_formats() -> list[str]:
+    """Return what ``--from`` takes."""
+    return [reader.NAME for reader in FORMATS]
+
+
+def files(source: Source, since: float | None = None) -> tuple[list[Source], bool]:
+    """Return the files that a source names, in order, and whether it named each of them.
+
+    A folder is all that is in it; a pattern all that it fits; ``claude-code`` the user's
+    own transcripts, of which only those that changed ``since`` are wanted.
+    """
+    text = str(source)
+    if text == "-":
+        return [source], True
+    path = Path(source)
+    if text == _OWN_TRANSCRIPTS and not path.exists():
+        return list(sessions(since)), False
+    if path.is_dir():
+        return [one for one in sorted(path.rglob("*")) if one.is_file()], False
+    if not path.exists() and glob.has_magic(text):
+        found = sorted(one for one in glob.glob(text, recursive=True) if Path(one).is_file())  # noqa: PTH207 -- a pattern may begin anywhere, the root included
+        if not found:
+            raise InputError("no file fits this pattern").at(text)
+        return list(found), False
+    return [source], True
+
+
+def told(
+    sources: Iterable[Source], tally: Tally, form: str | None = None, since: float | None = None
+) -> Iterator[Told]:
+    """Yield the calls of all sources as lines, each call once."""
+    once = _Once(tally)
+    for source in sources:
+        several, chosen = files(source, since)
+        if not several:
+            raise InputError("no files in it").at(str(source))
+        some = False
+        for one in several:
+            with opened(one) as stream:
+                file = File(named(one), stream)
+                reader = _reader(file.head, form, chosen=chosen)
+                if reader is None:
+                    tally.count(_FOREIGN)
+                    continue
+                some = True
+                yield from _entries(file, reader, tally, once)
+        if not some:
+            raise InputError("no file in it has calls in any known form").at(str(source))
+
+
+def converted(
+    sources: Iterable[Source],
+    tally: Tally,
+    form: str | None,
+    since: float | None,
+    *,
+    whole: bool,
+    watch: Callable[[int], None],
+) -> Iterator[bytes]:
+    """Yield the calls of all sources as lines that say no more than their sources did."""
+    wholes = Wholes()
+    number = 0
+    for number, found in enumerate(told(sources, tally, form, since), 1):  # noqa: B007 -- the last is looked at
+        watch(len(found.line))
+        with tally.reading(found.source, Record(found.number, found.line)):
+            if found.own:
+                members(found.line)
+            yield wholes.whole(found.line) if whole else found.line
+    if not number:
+        raise InputError("no calls in it").at(", ".join(map(named, sources)))
+
+
+def _entries(file: File, reader: ModuleType, tally: Tally, once: _Once) -> Iterator[Told]:
+    """Yield the calls of one file."""
+    for number, line in reader.read(file, tally):
+        if isinstance(line, bytes):
+            yield Told(file.name, number, line, own=True)
+        elif once.first(reader.NAME, line):
+            yield Told(file.name, number, _written(line), own=False)
+
+
+def format_of(head: Head) -> ModuleType | None:
+    """Return what reads a file that begins so; ``None`` where nobody does."""
+    return next((reader for reader in FORMATS if reader.matches(head)), None)
+
+
+def _reader(head: Head, form: str | None, *, chosen: bool) -> ModuleType | None:
+    """Return what reads a file, by name or by how it begins.
+
+    A file that was named by itself and is nothing that is known is read as a workload,
+    which says where it is none.
+    """
+    if form is not None:
+        return _by_name(form)
+    return format_of(head) or (own if chosen else None)
+
+
+def _by_name(form: str) -> ModuleType:
+    """Return the reader of a name."""
+    for reader in FORMATS:
+        if form == reader.NAME:
+            return reader
+    raise InputError(f'"{form}" is not a format; there are {", ".join(names_of_formats())}')
+
+
+class _Once:
+    """Tells a call that was told before: by the response's id, or its own within a format."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._seen: set[tuple[str, str]] = set()
+
+    def first(self, form: str, line: dict[str, Any]) -> bool:
+        """Tell whether nobody told this call before."""
+        response = line.get("response")
+        names = [("", response.get("id"))] if isinstance(response, dict) else []
+        names.append((form if "answers" not in line else f"{form} answers", line.get("id")))
+        known = {(of, name) for of, name in names if isinstance(name, str) and name}
+        if known & self._seen:
+            self._tally.count(_TWICE)
+            return False
+        self._seen |= known
+        return True
+
+
+def _written(line: dict[str, Any]) -> bytes:
+    """Write a line; half a surrogate pair is escaped, since no UTF-8 holds it."""
+    try:
+        return msgspec.json.encode(line)
+    except UnicodeEncodeError:
+        return json.dumps(line, default=lambda raw: json.loads(bytes(raw))).encode()
