@@ -98,6 +98,8 @@ class Rebuilding:
 
     def request(self, asked: Asked) -> Rebuilt | None:
         """Return a request, ``None`` if some part of it was not found as recorded."""
+        for key, part in asked.params.items():
+            _checked(key, part)
         names = self._names(asked)
         shape = self._shapes.get(asked.shape_hash)
         if names is None or shape is None:
@@ -161,6 +163,14 @@ class Rebuilding:
                 case _:
                     return None
         return found
+
+
+def _checked(key: str, part: msgspec.Raw) -> None:
+    """Refuse a member that is no JSON as others read it."""
+    try:
+        value(part)
+    except InputError as error:
+        raise error.within(key).within("params") from error
 
 
 def _marked(shape: Mapping[str, Any], marks: Iterable[Mark]) -> dict[str, Any] | None:

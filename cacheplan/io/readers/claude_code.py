@@ -28,7 +28,7 @@ from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.tally import Record, Tally
 from cacheplan.rebuilding import Asked, Rebuilding, Rebuilt
-from cacheplan.strict_json import quoted, typed
+from cacheplan.strict_json import quoted, typed, value
 from cacheplan.transcript import Message, Texts, Transcript
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
@@ -271,27 +271,26 @@ class _Reading:
         """Take in a line of an answer."""
         line = typed(record.raw, _ANSWERING)
         _moment(line.timestamp)
-        name, model = line.name, line.message.model
-        if line.is_api_error_message or model == "<synthetic>":
+        name, says = line.name, _says(line.message.content)
+        usage, sums = _usage(line.message.usage)
+        if line.is_api_error_message or line.message.model == "<synthetic>":
             self._lines.note(record.number, uuid, parent)
             self._tally.count(SYNTHETIC)
             return
-        if not _says(line.message.content):
-            index = self._lines.note(record.number, uuid, parent)
-        else:
+        if says:
             self._texts.put(record.number, line.message.content)
             index = self._lines.answer(record.number, uuid, parent, line.message.id or name)
+        else:
+            index = self._lines.note(record.number, uuid, parent)
         if name in self._left:
             return
         call = self._waiting.setdefault(name, _Call(record.number, name))
         if call.answer is None:
             call.answer = line
             call.visible, call.newest = self._lines.prompt(index)
-        spent = typed(line.message.usage, _SPENT)
-        sums = _sums(spent)
-        if spent is not None and any(sums):
+        if any(sums):
             self._sums = _plus(self._sums, sums, call.sums)
-            call.sums, call.usage = sums, msgspec.json.decode(line.message.usage)
+            call.sums, call.usage = sums, usage
 
     def told(self, waiting: int) -> Iterator[Told]:
         """Yield the calls that began before the newest few."""
@@ -356,6 +355,14 @@ def _says(content: msgspec.Raw) -> bool:
         return bool(typed(content, _CONTENT))
     except InputError as error:
         raise error.within("content").within("message") from error
+
+
+def _usage(raw: msgspec.Raw) -> tuple[Any, Sums]:
+    """Read the usage of an answer, and what of it is added up."""
+    try:
+        return value(raw), _sums(typed(raw, _SPENT))
+    except InputError as error:
+        raise error.within("usage").within("message") from error
 
 
 def _around(call: _Call, answer: _Answering) -> dict[str, Any]:
