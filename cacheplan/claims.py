@@ -29,8 +29,8 @@ _BESIDES: Final = {
     "system": _SHARED,
     "settings": _SHARED,
     "text": _SHARED,
-    "marks": "they are taken to have cost what was recorded, and nobody knows it where nothing was",
-    "times": "nothing is said of gaps, lifetimes and days, and bills rest on the times in the file",
+    "marks": "what such a call cost is what was recorded, and unknown where nothing was",
+    "times": "nothing is said of gaps and days; bills and lifetimes rest on the times in the file",
     "lifetimes": "what was written counts as written for 5 minutes in the record",
 }
 

@@ -110,6 +110,11 @@ class Costs:
                 f"Calls that nobody said the bill of, and that cost what is simulated:"
                 f" {count(self.simulated)}."
             )
+        if self.total.line.unbilled:
+            said.append(
+                "Calls whose cost nobody knows, counted as nothing:"
+                f" {count(self.total.line.unbilled)}."
+            )
         return said
 
     def _table(self) -> tuple[Sequence[str], list[Sequence[str]]]:

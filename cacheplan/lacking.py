@@ -15,10 +15,10 @@ __all__ = ["LACKING", "lacks_in"]
 LACKING: Final[Mapping[str, str]] = {
     "tools": "which tools were sent",
     "system": "what the system prompt said",
-    "settings": "how it was set: thinking, tool choice, effort",
+    "settings": "what was set: thinking, tool choice, effort",
     "text": "the whole text: parts are cut off, masked or left out",
     "marks": "where breakpoints stood",
-    "times": "when it was sent",
+    "times": "the time of sending",
     "lifetimes": "for how long a written prefix was kept",
 }
 

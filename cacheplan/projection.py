@@ -95,8 +95,8 @@ class Projection:
         if self.recorded:
             said.append(f"{count(self.recorded)} count as recorded")
         if self.unknown:
-            said.append(f"of {count(self.unknown)} nobody knows what they cost")
-        return ", ".join(said)
+            said.append(f"the cost of {count(self.unknown)} is unknown")
+        return " and ".join(said)
 
     def __str__(self) -> str:
         """Lay it out in lines, a number each."""
