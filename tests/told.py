@@ -42,7 +42,7 @@ def told(
     """Return the lines that a reader makes of a log, and what it counted."""
     raw = raw.encode() if isinstance(raw, str) else raw
     tally = Tally(skip_bad=skip_bad)
-    file = File("log", io.BufferedReader(io.BytesIO(raw)))
+    file = File("log", io.BufferedReader(io.BytesIO(raw), 1 << 20))
     lines = [json.loads(msgspec.json.encode(line)) for _, line in reader.read(file, tally)]
     notes = dict(note.rsplit(": ", 1) for note in tally.notes())
     return lines, {what: int(number) for what, number in notes.items()}
@@ -50,7 +50,7 @@ def told(
 
 def head_of(raw: bytes) -> Head:
     """Return how a log begins."""
-    return File("log", io.BufferedReader(io.BytesIO(raw))).head
+    return File("log", io.BufferedReader(io.BytesIO(raw), 1 << 20)).head
 
 
 def workload_of(lines: list[dict[str, Any]]) -> Workload:
