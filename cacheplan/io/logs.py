@@ -23,6 +23,7 @@ from cacheplan.io.readers import READERS, ledger
 from cacheplan.io.readers import workload as own
 from cacheplan.io.tally import Record, Tally
 from cacheplan.io.transcripts import sessions
+from cacheplan.stated import stated
 from cacheplan.strict_json import members
 from cacheplan.wholes import Wholes
 
@@ -114,10 +115,17 @@ def converted(
         watch(len(found.line))
         with tally.reading(found.source, Record(found.number, found.line)):
             if found.own:
-                members(found.line)
+                _check(found.line)
             yield wholes.whole(found.line) if whole else found.line
     if not number:
         raise InputError("no calls in it").at(", ".join(map(named, sources)))
+
+
+def _check(line: bytes) -> None:
+    """Refuse a line of our own that is no call, which nobody would look at otherwise."""
+    parts = members(line)
+    if stated(parts).at is None and not {"calls_per_hour", "answers"} & parts.keys():
+        raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
 
 
 def _entries(file: File, reader: ModuleType, tally: Tally, once: _Once) -> Iterator[Told]:

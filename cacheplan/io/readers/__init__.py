@@ -11,9 +11,29 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from cacheplan.io.readers import batches, bedrock, claude_code
+from cacheplan.io.readers import (
+    batches,
+    bedrock,
+    bodies,
+    claude_code,
+    har,
+    helicone,
+    langsmith,
+    opentelemetry,
+    phoenix,
+)
 
 __all__ = ["READERS"]
 
 #: Every format, in the order in which they are asked; the first that matches reads.
-READERS: Final[tuple[ModuleType, ...]] = (claude_code, bedrock, batches)
+READERS: Final[tuple[ModuleType, ...]] = (
+    claude_code,
+    har,
+    bedrock,
+    helicone,
+    langsmith,
+    phoenix,
+    opentelemetry,
+    batches,
+    bodies,
+)

@@ -1,0 +1,233 @@
+"""Logs are found, told apart by how they begin, and each call is counted once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from letters import Letters
+from lighthouse import ANSWERS, BODIES, MODEL
+
+from cacheplan.errors import InputError
+from cacheplan.io.documents import Head
+from cacheplan.io.logs import FORMATS, converted, format_of, names_of_formats
+from cacheplan.io.reading import lines, read
+from cacheplan.io.tally import Tally
+from cacheplan.workload import Workload
+
+
+def runs(first: int = 0, end: int = 4) -> list[dict[str, Any]]:
+    """Return calls as a wrapped client's log has them."""
+    return [
+        {
+            "id": f"00000000-0000-0000-0000-00000000000{at}",
+            "trace_id": "t",
+            "run_type": "llm",
+            "start_time": f"2026-11-21T10:0{at}:00",
+            "end_time": f"2026-11-21T10:0{at}:02",
+            "inputs": BODIES[at],
+            "outputs": {
+                "id": f"msg_{at}",
+                "type": "message",
+                "role": "assistant",
+                "model": MODEL,
+                "content": ANSWERS[at],
+                "usage_metadata": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+            },
+        }
+        for at in range(first, end)
+    ]
+
+
+def own(at: int = 0) -> dict[str, Any]:
+    """Return a call in our own form."""
+    return {"at": 1_795_000_000 + at, "id": f"own {at}", "request": BODIES[at]}
+
+
+def write(path: Path, entries: list[dict[str, Any]]) -> Path:
+    """Write entries, a line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def calls(*sources: Path | str, **how: Any) -> Workload:
+    """Read some sources."""
+    return read(*sources, counter=Letters(), **how)
+
+
+class TestFinding:
+    """A file, a folder, a pattern."""
+
+    def test_a_log_is_read_as_it_is(self, tmp_path: Path) -> None:
+        """Nobody names its format."""
+        found = calls(write(tmp_path / "anything", runs()))
+        assert [call.id for call in found] == [run["id"] for run in runs()]
+        assert [call.recorded.uncached for call in found if call.recorded] == [10] * 4
+
+    def test_a_folder_holds_every_form(self, tmp_path: Path) -> None:
+        """Files of several formats, packed or not, deep or not, make one workload."""
+        write(tmp_path / "a" / "b" / "runs.jsonl", runs(0, 2))
+        write(tmp_path / "own.jsonl", [own(2)])
+        raw = json.dumps(runs(2, 4)).encode()
+        (tmp_path / "list.json.gz").write_bytes(gzip.compress(raw))
+        (tmp_path / "notes.txt").write_text("nothing of interest\n")
+        (tmp_path / "empty").touch()
+        found = calls(tmp_path)
+        assert len(found) == 5
+        what = "files of a folder that hold no calls in any known form, left out: 2"
+        assert what in found.notes
+
+    def test_a_pattern_is_what_it_fits(self, tmp_path: Path) -> None:
+        """A pattern that nobody expanded is expanded here."""
+        write(tmp_path / "one.jsonl", runs(0, 1))
+        write(tmp_path / "two.jsonl", runs(1, 2))
+        write(tmp_path / "two.json", runs(2, 3))
+        assert len(calls(str(tmp_path / "*.jsonl"))) == 2
+
+    @pytest.mark.parametrize("name", ["*.nothing", "folder"])
+    def test_nothing_found_is_said(self, tmp_path: Path, name: str) -> None:
+        """No file, no call: that is an error, not an empty report."""
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(InputError, match=r"no file fits|no files in it"):
+            calls(str(tmp_path / name))
+
+    def test_a_folder_without_calls_is_said(self, tmp_path: Path) -> None:
+        """A folder of other things is named."""
+        (tmp_path / "notes.txt").write_text("nothing of interest\n")
+        with pytest.raises(InputError, match="no file in it has calls in any known form"):
+            calls(tmp_path)
+
+    def test_a_file_that_is_named_is_read_as_ours(self, tmp_path: Path) -> None:
+        """What somebody names and nobody knows says where it is no workload."""
+        path = tmp_path / "mine.jsonl"
+        path.write_text('{"request": {}}\n')
+        with pytest.raises(InputError, match=r"mine\.jsonl line 1: at: missing"):
+            calls(path)
+
+
+class TestOnce:
+    """Exports that overlap have calls in common."""
+
+    def test_calls_of_two_exports_are_counted_once(self, tmp_path: Path) -> None:
+        """Whatever the order, each call is there once, and the rest is said."""
+        one = write(tmp_path / "monday.jsonl", runs(0, 3))
+        two = write(tmp_path / "tuesday.jsonl", runs(1, 4))
+        for sources in ((one, two), (two, one), (one, two, one)):
+            found = calls(*sources)
+            assert sorted(call.id or "" for call in found) == [run["id"] for run in runs()]
+            repeated = sum(len(list(lines(source))) for source in sources) - 4
+            assert any(note.endswith(f"left out: {repeated}") for note in found.notes)
+
+    def test_our_own_lines_are_all_meant(self, tmp_path: Path) -> None:
+        """A workload says what is to be simulated, twice if it says so twice."""
+        assert len(calls(write(tmp_path / "own.jsonl", [own(), own()]))) == 2
+
+
+class TestTelling:
+    """The format is told from the content."""
+
+    def test_names_are_unique(self) -> None:
+        """Each can be named with ``--from``."""
+        assert len(set(names_of_formats())) == len(FORMATS)
+
+    def test_a_format_can_be_named(self, tmp_path: Path) -> None:
+        """What is named is believed."""
+        path = write(tmp_path / "runs.jsonl", runs())
+        assert len(calls(path, form="langsmith")) == 4
+        with pytest.raises(InputError, match="line 1: at: missing"):
+            calls(path, form="workload")
+
+    def test_another_name_says_which_there_are(self, tmp_path: Path) -> None:
+        """A word that is no format is answered with those that are."""
+        path = write(tmp_path / "runs.jsonl", runs())
+        with pytest.raises(InputError, match='"lang" is not a format; there are ledger, workload'):
+            calls(path, form="lang")
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            own(),
+            {"request": BODIES[0], "calls_per_hour": 5},
+            {"id": "a", "at": 0, "model": MODEL, "blocks": []},
+            {"id": "a", "at": 0, "extends": "b"},
+            {"answers": "a", "response": {}},
+        ],
+    )
+    def test_ours_is_ours(self, line: dict[str, Any]) -> None:
+        """No other format takes a line of our own."""
+        head = Head(json.dumps(line).encode())
+        assert next(one.NAME for one in FORMATS if one.matches(head)) == "workload"
+        assert format_of(head) is not None
+
+    @pytest.mark.parametrize("raw", [b"", b"\x00", b"{", b"[]", b"text", b"{}\n{}\n", b"\xff\xfe"])
+    def test_nothing_is_nobodys(self, raw: bytes) -> None:
+        """What says nothing has no format."""
+        assert format_of(Head(raw)) is None
+
+
+class TestFaults:
+    """A bad entry is named, or skipped and counted."""
+
+    def test_half_a_line_at_the_end_is_put_up_with(self, tmp_path: Path) -> None:
+        """A program that is still writing has not ended its line."""
+        path = write(tmp_path / "runs.jsonl", runs(0, 3))
+        with path.open("a") as file:
+            file.write(json.dumps(runs(3, 4)[0])[:500])
+        found = calls(path)
+        assert len(found) == 3
+        assert any(note.startswith("half lines at the end") for note in found.notes)
+
+    def test_a_bad_line_says_where_it_stands(self, tmp_path: Path) -> None:
+        """File, line and what is wrong, or a count where it is skipped."""
+        path = write(tmp_path / "runs.jsonl", runs(0, 3))
+        path.write_text(path.read_text().replace("\n", '\n{"id": \n', 1))
+        with pytest.raises(InputError, match=r"runs\.jsonl line 2: "):
+            calls(path)
+        found = calls(path, skip_bad=True)
+        assert len(found) == 3
+        assert "lines that could not be read, skipped: 1" in found.notes
+
+    def test_clocks_that_differ_are_noticed(self, tmp_path: Path) -> None:
+        """A turn that is dated after the one that goes on from it is counted."""
+        entries = runs()
+        for entry in entries:
+            entry["session_id"] = "one"
+            entry["extra"] = {"metadata": {"session_id": "one"}}
+        entries[1]["start_time"], entries[2]["start_time"] = (
+            entries[2]["start_time"],
+            entries[1]["start_time"],
+        )
+        found = calls(write(tmp_path / "runs.jsonl", entries))
+        assert any(note.startswith("calls dated after one that goes on") for note in found.notes)
+
+
+class TestConverting:
+    """``convert`` writes what a review reads."""
+
+    def test_it_says_the_same(self, tmp_path: Path) -> None:
+        """A converted log is the workload that the log is."""
+        path = write(tmp_path / "runs.jsonl", runs())
+        tally = Tally()
+        found = converted([path], tally, None, None, whole=True, watch=lambda _: None)
+        copy = tmp_path / "calls.jsonl"
+        copy.write_bytes(b"\n".join(found))
+        one, other = calls(path), calls(copy)
+        assert list(one) == list(other)
+        assert [one.tree.key(call.tip) for call in one] == [
+            other.tree.key(call.tip) for call in other
+        ]
+
+    def test_what_is_lacking_stays_lacking(self, tmp_path: Path) -> None:
+        """A copy claims no more than its source did."""
+        entries = [
+            {**run, "inputs": {key: BODIES[0][key] for key in ("model", "messages")}}
+            for run in runs(0, 1)
+        ]
+        path = write(tmp_path / "runs.jsonl", entries)
+        (line,) = converted([path], Tally(), None, None, whole=False, watch=lambda _: None)
+        (call,) = calls(path)
+        assert tuple(json.loads(line).get("lacks", ())) == call.lacks
