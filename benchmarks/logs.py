@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Agents", "written"]
+__all__ = ["BEGIN", "MODEL", "Agents", "Source", "head_of", "turn_of", "written"]
 
 #: Opus 4.6 keeps thinking in the prompt, as the models after it do.
 MODEL: Final = "claude-opus-4-6"
@@ -46,7 +46,7 @@ class Agents:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines in the order of their times, a few conversations at once."""
         chance = random.Random(self.seed)
-        source = _Source(chance)
+        source = Source(chance)
         begun = [
             self._conversation(
                 f"s{number}", BEGIN + 150.0 * number, random.Random(chance.random()), source
@@ -56,11 +56,11 @@ class Agents:
         yield from _by_time(begun)
 
     def _conversation(
-        self, name: str, at: float, chance: random.Random, source: _Source
+        self, name: str, at: float, chance: random.Random, source: Source
     ) -> Iterator[tuple[float, bytes]]:
         """Yield one conversation's calls, each with all messages so far."""
         write = _as_sent if self.sdk else json.dumps
-        head = _head(source.shared)
+        head = head_of(source.shared)
         before, behind = _around(head, self.sdk)
         sent = [write({"role": "user", "content": source.text(600)})]
         length, label = 0, ""
@@ -79,10 +79,10 @@ class Agents:
             line = f'{{"at": {at}, {names}, "request": {body}{usage}}}'
             yield at, line.encode()
             at += chance.uniform(4, 40)
-            sent += map(write, _turn(f"{name}_{turn}", chance, source, self.answer))
+            sent += map(write, turn_of(f"{name}_{turn}", chance, source, self.answer))
 
 
-class _Source:
+class Source:
     """Text to quote from."""
 
     def __init__(self, chance: random.Random) -> None:
@@ -112,7 +112,7 @@ def _around(head: dict[str, Any], sdk: bool) -> tuple[str, str]:  # noqa: FBT001
     return f'{_as_sent(limit)[:-1]},"messages":[', f"],{_as_sent(rest)[1:]}"
 
 
-def _head(text: str) -> dict[str, Any]:
+def head_of(text: str) -> dict[str, Any]:
     """Make everything besides the messages, the last system block marked."""
     tools = [
         {
@@ -139,8 +139,8 @@ def _spoil(head: dict[str, Any], at: float, chance: random.Random) -> None:
     head["system"][0] = {"type": "text", "text": f"You are a careful agent. It is now {at}."}
 
 
-def _turn(
-    name: str, chance: random.Random, source: _Source, answer: int
+def turn_of(
+    name: str, chance: random.Random, source: Source, answer: int
 ) -> Iterator[dict[str, Any]]:
     """Make what a turn adds: an answer with one or two tool calls, and their results."""
     calls = [f"toolu_{name}_{number}" for number in range(chance.choice((1, 1, 1, 2)))]

@@ -70,7 +70,7 @@ class Rebuilding:
         self._texts = texts
         self._known: dict[str, Message] = {}
         self._shapes: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
-        self._chains: OrderedDict[str, list[str]] = OrderedDict()
+        self._chains: OrderedDict[str, list[Message]] = OrderedDict()
         #: By shape and marks: system and tools as they were sent.
         self._heads: OrderedDict[tuple[str, bytes], dict[str, msgspec.Raw]] = OrderedDict()
 
@@ -100,12 +100,9 @@ class Rebuilding:
         """Return a request, ``None`` if some part of it was not found as recorded."""
         for key, part in asked.params.items():
             _checked(key, part)
-        names = self._names(asked)
+        found = self._chain(asked)
         shape = self._shapes.get(asked.shape_hash)
-        if names is None or shape is None:
-            return None
-        found = self._messages(names)
-        if not found:
+        if not found or shape is None:
             return None
         at_messages = [mark for mark in asked.cache_control if mark.path[:1] == ["messages"]]
         others = [mark for mark in asked.cache_control if mark.path[:1] != ["messages"]]
@@ -116,24 +113,27 @@ class Rebuilding:
         around = {key: part for key, part in asked.params.items() if key not in _OUTSIDE}
         return Rebuilt(found, {**around, **head}, marks)
 
-    def _names(self, asked: Asked) -> list[str] | None:
-        """Return the names of all messages, as far as what it goes on from is known."""
-        before = self._chains.get(asked.base or "", [])
-        if not 0 <= asked.keep <= len(before):
+    def _chain(self, asked: Asked) -> list[Message] | None:
+        """Return a request's messages, if what it goes on from and all the rest is known."""
+        before = self._chains.get(asked.base) if asked.base is not None else []
+        if before is None or not 0 <= asked.keep <= len(before):
             return None
-        names = [*before[: asked.keep], *asked.tail]
-        _remember(self._chains, asked.id, names, _CHAINS)
-        return names
+        tail = self._messages(asked.tail)
+        if tail is None:
+            return None
+        chain = [*before[: asked.keep], *tail]
+        _remember(self._chains, asked.id, chain, _CHAINS)
+        return chain
 
     def _messages(self, names: Sequence[str]) -> list[Message] | None:
         """Return the messages of these names, looking for them among what was said."""
         known = self._known
-        if not all(name in known for name in names):
+        if not known.keys() >= set(names):
             known.update(self._shown.unnamed())
-        if not all(name in known for name in names):
+        if not known.keys() >= set(names):
             for name, message in self._shown.parted():
                 known.setdefault(name, message)
-        return [known[name] for name in names] if all(name in known for name in names) else None
+        return [known[name] for name in names] if known.keys() >= set(names) else None
 
     def _head(
         self, name: str, shape: Mapping[str, Any], marks: Sequence[Mark]

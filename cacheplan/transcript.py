@@ -96,8 +96,6 @@ class _Turn:
         self.role = role
         self.group = group
         self.numbers: list[int] = []
-        #: How many of them were there when it was last looked for.
-        self.named = 0
 
 
 class Transcript:
@@ -109,6 +107,8 @@ class Transcript:
         self._at: dict[str, int] = {}
         self._groups: dict[str, list[int]] = {}
         self._turns: list[_Turn] = []
+        #: Those that grew since they were last looked for.
+        self._grown: dict[int, _Turn] = {}
         #: By answer: the prompt that it answers.
         self._prompts: OrderedDict[str, list[Message]] = OrderedDict()
 
@@ -125,26 +125,35 @@ class Transcript:
         line.role, line.at = "user", at
         if result and line.parent >= 0:
             self._lines[line.parent].results.append(len(self._lines) - 1)
-        self._turn("user", "").numbers.append(number)
+        self._turn("user", "", number)
 
     def answer(self, number: int, uuid: str, parent: str, group: str) -> int:
         """Take in a line of the answer ``group``, and return which it is."""
         index = self.note(number, uuid, parent)
         self._lines[index].role, self._lines[index].group = "assistant", group
         self._groups.setdefault(group, []).append(index)
-        self._turn("assistant", group).numbers.append(number)
+        self._turn("assistant", group, number)
         return index
 
-    def _turn(self, role: str, group: str) -> _Turn:
-        """Return the message that a line belongs to, if it follows directly."""
+    def _turn(self, role: str, group: str, number: int) -> None:
+        """Put a line to the message that it follows directly, or begin one."""
+        turn = next(self._following(role, group), None)
+        if turn is None:
+            turn = _Turn(role, group)
+            self._turns.append(turn)
+            del self._turns[:-_TURNS]
+        turn.numbers.append(number)
+        self._grown[turn.numbers[0]] = turn
+        if len(self._grown) > _TURNS:
+            del self._grown[next(iter(self._grown))]
+
+    def _following(self, role: str, group: str) -> Iterator[_Turn]:
+        """Yield the message that a line of this role goes on with."""
         for turn in reversed(self._turns[-2:]):
             if turn.role == role and turn.group == group:
-                return turn
+                yield turn
             if role == "user":
-                break
-        self._turns.append(_Turn(role, group))
-        del self._turns[:-_TURNS]
-        return self._turns[-1]
+                return
 
     def prompt(self, index: int) -> tuple[list[Message], str]:
         """Return the messages before the answer that begins with a line, and their time.
@@ -193,10 +202,9 @@ class Transcript:
 
     def unnamed(self) -> Iterator[tuple[str, Message]]:
         """Yield the newest messages by their fingerprints, each once."""
-        for turn in self._turns:
-            if turn.named < len(turn.numbers):
-                turn.named = len(turn.numbers)
-                yield from self._fingerprint(turn.role, turn.numbers)
+        grown, self._grown = self._grown, {}
+        for turn in grown.values():
+            yield from self._fingerprint(turn.role, turn.numbers)
 
     def parted(self) -> Iterator[tuple[str, Message]]:
         """Yield what runs of lines would be that were sent as several messages."""

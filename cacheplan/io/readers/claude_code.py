@@ -28,7 +28,7 @@ from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.tally import Record, Tally
 from cacheplan.rebuilding import Asked, Rebuilding, Rebuilt
-from cacheplan.strict_json import quoted, typed, value
+from cacheplan.strict_json import quoted, typed
 from cacheplan.transcript import Message, Texts, Transcript
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
@@ -160,6 +160,7 @@ _COSTS: Final = msgspec.json.Decoder(_Costs)
 _ASKING: Final = msgspec.json.Decoder(_Asking)
 _ANSWERING: Final = msgspec.json.Decoder(_Answering)
 _SPENT: Final = msgspec.json.Decoder(_Spent | None)
+_ANY: Final = msgspec.json.Decoder()
 #: Content is text or a list of blocks, each of which says what it is.
 _CONTENT: Final = msgspec.json.Decoder(str | list[dict[str, Any]])
 
@@ -360,7 +361,7 @@ def _says(content: msgspec.Raw) -> bool:
 def _usage(raw: msgspec.Raw) -> tuple[Any, Sums]:
     """Read the usage of an answer, and what of it is added up."""
     try:
-        return value(raw), _sums(typed(raw, _SPENT))
+        return typed(raw, _ANY), _sums(typed(raw, _SPENT))
     except InputError as error:
         raise error.within("usage").within("message") from error
 
