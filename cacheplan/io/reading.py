@@ -65,14 +65,14 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     except InputError as error:
         raise error.at(names(sources)) from error
     calls = replace(calls, texts=remembering.bodies, origins=origins)
-    skipped = tally.of(BAD)
+    why = "; ".join((*calls.notes, *tally.notes()))
     if skip_bad:
         tally.count(BAD, 0)
     notes = (*calls.notes, *tally.notes(), *(_misdated(calls) if foreign else ()))
     calls = replace(calls, notes=notes)
     if since is not None:
         calls = calls.after(since)
-    return _filled(calls, sources, f" ({BAD}: {skipped})" if skipped else "")
+    return _filled(calls, sources, f" ({why})" if why else "")
 
 
 def _misdated(calls: Workload) -> Iterator[str]:
