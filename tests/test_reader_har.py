@@ -162,6 +162,30 @@ class TestMadeByMitmproxy:
         assert "sk-ant" not in json.dumps(lines)
 
 
+class TestMadeByABrowser:
+    """The archive that Chromium 156 made, as Playwright saved it."""
+
+    def test_the_conversation(self) -> None:
+        """Every call is there as it was sent and as it was charged, and the page is counted."""
+        raw = logged("har_browser.har.gz")
+        lines, counted = told(har, raw)
+        assert har.matches(head_of(raw))
+        assert [line["request"] for line in lines] == [
+            *BODIES,
+            *(body | {"stream": True} for body in BODIES),
+        ]
+        usage = [recorded_usage(line["response"]["usage"]) for line in lines]
+        assert usage == charged("har_browser.usage.json")
+        assert counted == {"requests that are no calls of a model, left out": 1}
+        assert b"sk-ant-api03" in raw
+        assert "sk-ant" not in json.dumps(lines)
+
+    def test_it_is_replayed(self) -> None:
+        """Served again by the simulator, every call is charged what was recorded."""
+        lines, _ = told(har, logged("har_browser.har.gz"))
+        assert all(recorded == usage for recorded, usage in replayed(workload_of(lines)))
+
+
 class TestAnswers:
     """What came back, in every way it is kept."""
 
@@ -205,9 +229,10 @@ class TestAnswers:
         assert lines[0]["response"]["error"] == {"type": "http_502"}
         assert list(counted.values()) == [1]
 
-    def test_aborted(self) -> None:
+    @pytest.mark.parametrize("status", [0, -1])
+    def test_aborted(self, status: int) -> None:
         """What nobody answered has failed."""
-        line = one(entry(status=0, answer=""))
+        line = one(entry(status=status, answer=""))
         assert line["response"] == {"type": "error", "error": {"type": "aborted"}}
 
     @pytest.mark.parametrize("content", [{}, {"size": -1}, {"text": ""}])

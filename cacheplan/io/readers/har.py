@@ -1,14 +1,14 @@
 """HTTP archives (HAR 1.2): what a browser's network tab saves, and ``mitmdump``'s hardump.
 
 Every request that passed stands in ``log.entries``, bodies as text, headers and cookies
-beside them: a key is in almost every entry, and nothing is read of headers but the four
-names below. Read with mitmproxy 11.0.2 (2026-11-21) and the HAR 1.2 text.
+beside them: a key is in almost every entry, and nothing is read of headers but the three
+names below. Read with what mitmproxy 11.0.2 and Playwright 1.65.1 save (2026-11-21).
 
 * Calls are known by their path, whatever the host: gateways have the API's own. Bedrock's
   ``invoke`` and Google's ``rawPredict`` name the model in the path.
 * An answer is JSON, server-sent events as they came, or base64 of either, or of Amazon's
   frames. A browser may keep none; what was billed is not known then.
-* What was not answered has status 0; refused calls and overloads stand like any others.
+* What was not answered has status 0, or -1; refused calls and overloads stand like others.
 * A browser's times before the first byte are six, of which any may be -1 or be left out,
   and ``ssl`` is part of ``connect``. mitmproxy's begin when it was asked, so that
   ``connect`` lies inside of ``wait``.
@@ -88,7 +88,7 @@ class _Content(msgspec.Struct, rename="camel"):
 
 
 class _Response(msgspec.Struct, rename="camel"):
-    """What came back; status 0 is nothing."""
+    """What came back; without a status, nothing did."""
 
     status: int = 0
     headers: list[_Header] = []
@@ -192,7 +192,7 @@ def _at(entry: _Entry) -> float | str:
 
 def _response(response: _Response, tally: Tally) -> dict[str, Any] | None:
     """Return what a line says of the answer."""
-    if not response.status:
+    if response.status <= 0:
         return {"type": "error", "error": {"type": "aborted"}}
     with within("response", "content"):
         content = _content(response.content)
