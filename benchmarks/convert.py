@@ -18,13 +18,28 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from benchmarks.block_traces import kv_cache_tester, mooncake
-from benchmarks.claude_code import transcripts
 from benchmarks.tau_bench import trajectories
+from cacheplan.io.documents import File
+from cacheplan.io.opening import opened
+from cacheplan.io.readers import claude_code
+from cacheplan.io.tally import Tally
 
 __all__ = ["SOURCES", "convert", "main"]
 
 Line = dict[str, Any]
+
+
+def transcripts(path: Path) -> Iterator[Line]:
+    """Yield the calls of one transcript of Claude Code, as the product reads them."""
+    tally = Tally()
+    with opened(path) as stream:
+        for _, line in claude_code.read(File(str(path), stream), tally):
+            yield msgspec.json.decode(msgspec.json.encode(line))
+    for note in tally.notes():
+        print(f"{path.name}: {note}", file=sys.stderr)
 
 
 class Source(NamedTuple):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import gzip
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 import cacheplan
 from benchmarks.convert import convert, main
-from cacheplan.prompt import Lifetime
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -169,100 +168,16 @@ class TestTauBench:
         assert len(cacheplan.read(tmp_path / "calls.jsonl", model="claude-sonnet-4-5")) == 6
 
 
-def name_of(message: dict[str, Any]) -> str:
-    """Return a message's name as the client makes it; written apart from the code."""
-    text = json.dumps(message, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-SHAPE: Final = {
-    "system": [{"type": "text", "text": "You write code."}],
-    "tools": [{"name": "Read", "input_schema": {"type": "object"}}],
-}
-USAGE: Final = {"input_tokens": 3, "cache_creation_input_tokens": 40, "output_tokens": 2}
-
-
-class TestClaudeCode:
-    """Transcripts with records of what was sent."""
-
-    def transcript(self) -> list[dict[str, Any]]:
-        """Return a session of two calls; the second goes on from the first."""
-        asked = {"role": "user", "content": [{"type": "text", "text": "Grüße, read a.py"}]}
-        notes = {"role": "user", "content": [{"type": "text", "text": "The date is today."}]}
-        use = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"p": "a.py"}}
-        told = {"type": "text", "text": "I read it."}
-        found = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "pass"}
-        spoken = {"role": "assistant", "content": [told, use]}
-        result = {"role": "user", "content": [found]}
-        short = {"type": "ephemeral"}
-        record = {
-            "type": "api-request", "shapeHash": "s1", "sessionId": "session",
-            "params": {"model": "claude-sonnet-4-5", "max_tokens": 9, "betas": ["b"]},
-        }  # fmt: skip
-        said = {"type": "assistant", "sessionId": "session"}
-        answer = {"id": "msg_1", "role": "assistant", "usage": USAGE}
-        return [
-            {"type": "api-request-shape", "shapeHash": "s1", "shape": SHAPE},
-            {"type": "user", "message": {"role": "user", "content": "Grüße, read a.py"}},
-            {"type": "api-request-blob", "hash": name_of(notes), "message": notes},
-            {
-                **record, "id": "r1", "keep": 0, "tail": [name_of(asked), name_of(notes)],
-                "timestamp": "2026-11-02T08:00:00Z",
-                "cacheControl": [
-                    {"path": ["system", 0], "value": short},
-                    {"path": ["messages", 1, "content", 0], "value": short},
-                ],
-            },
-            {**said, "requestRef": "r1", "message": {**answer, "content": [told]}},
-            {**said, "requestRef": "r1", "message": {**answer, "content": [use]}},
-            {"type": "user", "message": {"role": "user", "content": [found]}},
-            {
-                **record, "id": "r2", "base": "r1", "keep": 2,
-                "tail": [name_of(spoken), name_of(result)],
-                "timestamp": "2026-11-02T08:00:09Z",
-                "cacheControl": [
-                    {"path": ["messages", 3, "content", 0], "value": {**short, "ttl": "1h"}}
-                ],
-            },
-        ]  # fmt: skip
-
-    def test_bodies_are_as_they_were_sent(self, tmp_path: Path) -> None:
-        """Chains, shapes and marks make the whole body, and usage stands beside it."""
-        source = written(tmp_path, "session.jsonl", self.transcript())
-        assert convert("claude-code", source, tmp_path / "calls.jsonl") == 2
-        first, second = rows(tmp_path / "calls.jsonl")
-        assert first["request"]["system"][0]["cache_control"] == {"type": "ephemeral"}
-        assert "betas" not in first["request"]
-        assert first["response"]["usage"] == USAGE
-        assert "response" not in second
-        messages = second["request"]["messages"]
-        assert [message["role"] for message in messages] == ["user", "user", "assistant", "user"]
-        assert messages[0]["content"] == [{"type": "text", "text": "Grüße, read a.py"}]
-        assert [part["type"] for part in messages[2]["content"]] == ["text", "tool_use"]
-        assert "cache_control" not in messages[1]["content"][0]
-        assert messages[3]["content"][0]["cache_control"]["ttl"] == "1h"
-
-    def test_the_file_is_a_workload(self, tmp_path: Path) -> None:
-        """Marks and times are read as from any log."""
-        source = written(tmp_path, "session.jsonl", self.transcript())
-        convert("claude-code", source, tmp_path / "calls.jsonl")
-        first, second = cacheplan.read(tmp_path / "calls.jsonl")
-        assert second.at - first.at == 9
-        assert [mark.lifetime for mark in second.marks] == [Lifetime.ONE_HOUR]
-        assert first.recorded is not None
-
-    def test_what_cannot_be_rebuilt_is_counted(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """A part that is nowhere leaves the call out, and so does a client that kept none."""
-        entries = [each for each in self.transcript() if each["type"] != "api-request-blob"]
-        source = written(tmp_path, "session.jsonl", entries)
-        assert convert("claude-code", source, tmp_path / "calls.jsonl") == 0
-        assert "2 calls cannot be rebuilt" in capsys.readouterr().err
-        older = [each for each in entries if not each["type"].startswith("api-")]
-        source = written(tmp_path, "session.jsonl", older)
-        assert convert("claude-code", source, tmp_path / "calls.jsonl") == 0
-        assert "1 calls cannot be rebuilt" in capsys.readouterr().err
+def test_claude_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Transcripts of Claude Code are read as the product reads them, with its notes."""
+    logs = Path(__file__).parent / "logs"
+    archive = json.loads(gzip.decompress((logs / "claude_code.json.gz").read_bytes()))
+    for name, text in archive["files"].items():
+        written(tmp_path, Path(name).name, [json.loads(line) for line in text.splitlines()])
+    charged = [call["usage"] for call in archive["sent"] if call["id"]]
+    count = convert("claude-code", tmp_path, tmp_path / "calls.jsonl.out")
+    assert count == len(cacheplan.read(tmp_path / "calls.jsonl.out")) == len(charged) - 1
+    assert "calls rebuilt from the client's own record and verified: 5" in capsys.readouterr().err
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
