@@ -16,6 +16,7 @@ from cacheplan.changes import spots
 from cacheplan.lanes import LaneKey
 from cacheplan.patterns import first_difference, shape, variation
 from cacheplan.plan import Plan
+from cacheplan.projection import blind
 from cacheplan.prompt import Level, Lifetime, Place
 from cacheplan.subject import Subject
 from cacheplan.workload import Call
@@ -68,6 +69,8 @@ class Portrait:
     id: str | None
     tokens: int
     parts: tuple[Part, ...]
+    #: True where nobody knows how it was marked.
+    blind: bool = False
 
     def to_json(self, *, show: bool) -> dict[str, Any]:
         """Return the shape that ``review --format json`` prints."""
@@ -88,6 +91,7 @@ class Portrait:
                 }
                 for part in self.parts
             ],
+            **({"marks_known": False} if self.blind else {}),
         }
 
 
@@ -115,6 +119,7 @@ def _portrait(subject: Subject, plan: Plan, lane: LaneKey, ways: Mapping[int, in
         id=call.id,
         tokens=tokens(call),
         parts=tuple(_parts(subject, plan, call, calls, ways)),
+        blind=blind(call),
     )
 
 
@@ -132,7 +137,8 @@ def _parts(
     earlier = subject.continued.get(call.number)
     if earlier is not None:
         marker(earlier)  # A plan may mark where the call before this one ended.
-    marked, planned = dict(call.marks), dict(marker(call))
+    # Of marks that are not all known, none is drawn.
+    marked, planned = {} if blind(call) else dict(call.marks), dict(marker(call))
     others = _others(subject, call, calls)
     places = {spot.node: spot.place for spot in spots(tree, call.tip)}
     for node, number in zip(path, _passing(subject, path, calls), strict=True):

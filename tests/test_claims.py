@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reviews import dated, reviewed, steady, subject
@@ -25,6 +26,7 @@ from cacheplan.claims import Claims
 from cacheplan.comparison import compare
 from cacheplan.contest import contest
 from cacheplan.finding import Finding
+from cacheplan.io.cli import main
 from cacheplan.lacking import LACKING, lacks_in
 from cacheplan.linter import lint
 from cacheplan.markdown import markdown
@@ -282,6 +284,15 @@ def test_every_form_says_what_is_missing() -> None:
     assert found.to_json()["workload"]["lacks"] == {"marks": 12}
 
 
+def test_marks_that_nobody_knows_are_not_drawn_as_none() -> None:
+    """The typical prompt says that its marks are not known, where a page draws them."""
+    found = reviewed(lacking(dated(), "marks"))
+    assert [one["marks_known"] for one in found.to_json()["prompts"]] == [False]
+    template = TEMPLATE.read_text(encoding="utf-8")
+    assert ">not known</text>" in page(found, template)
+    assert ">not known</text>" not in page(reviewed(dated()), template)
+
+
 # --- money -----------------------------------------------------------------------------
 
 
@@ -443,6 +454,99 @@ def test_gaps_between_known_moments_are_told_beside_unknown_ones() -> None:
     row = max(found.shared, key=lambda each: each.calls)
     assert (row.calls, row.again) == (7, 5)
     assert "of 1 nobody knows how soon" in row.because
+
+
+# --- lines written and numbers told -----------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder with calls of unknown marks: recorded, and not; text, and digests."""
+    monkeypatch.chdir(tmp_path)
+    plain = [_unmarked(line) for line in steady(every=100)]
+    (tmp_path / "plain.jsonl").write_text("\n".join(map(json.dumps, plain)), encoding="utf-8")
+    served = run("simulate", "plain.jsonl", "--policy", "uncached").stdout.splitlines()
+    told = [{"input_tokens": json.loads(row)["uncached"], "output_tokens": 1} for row in served]
+    recorded = [{**line, "usage": own} for line, own in zip(plain, told, strict=True)]
+    forms = {
+        "recorded": lacking(recorded, "marks", "settings"),
+        "silent": lacking(plain, "marks"),
+        "digests": lacking(talk(8), "marks"),
+    }
+    for name, lines in forms.items():
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def _unmarked(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line without its mark."""
+    del line["request"]["system"][0]["cache_control"]
+    return line
+
+
+def run(*words: str) -> Result:
+    """Run a command."""
+    found = CliRunner().invoke(main, words, prog_name="cacheplan")
+    assert found.exit_code == 0, found.output
+    return found
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_what_was_marked_by_a_fix_says_its_marks(files: Path) -> None:
+    """Lines that get marks no longer lack them; what else they lack stays said."""
+    run("fix", "recorded.jsonl", "-o", "out.jsonl")
+    found = read_lines(files / "out.jsonl")
+    assert [line["lacks"] for line in found] == [["settings"]] * 12
+    assert all("cache_control" in json.dumps(line["request"]) for line in found)
+
+
+def test_a_fix_does_nothing_for_what_nobody_knows(files: Path) -> None:
+    """Where nobody knows what calls cost, no line is written otherwise."""
+    said = run("fix", "silent.jsonl", "-o", "out.jsonl").stderr
+    assert "nothing is edited where nobody knows what it costs" in said
+    assert read_lines(files / "out.jsonl") == read_lines(files / "silent.jsonl")
+
+
+def test_digests_that_are_marked_say_their_marks(files: Path) -> None:
+    """Marks written into the digest form are marks that are known."""
+    run("mark", "digests.jsonl", "-o", "out.jsonl", "--policy", "automatic")
+    assert all("lacks" not in line for line in read_lines(files / "out.jsonl"))
+
+
+def test_a_simulation_tells_no_number_that_nobody_knows(files: Path) -> None:
+    """As marked, a call counts what was recorded, or nothing at all; a note says how many."""
+    silent = run("simulate", "silent.jsonl", "--policy", "as-marked")
+    rows = [json.loads(line) for line in silent.stdout.splitlines()]
+    assert {row[key] for row in rows for key in ("read", "uncached", "cost_usd")} == {None}
+    assert "marks nobody knows, told as they were recorded: 0; of which no" in silent.stderr
+    recorded = run("simulate", "recorded.jsonl", "--policy", "as-marked").stdout.splitlines()
+    usage = [line["usage"]["input_tokens"] for line in read_lines(files / "recorded.jsonl")]
+    assert [json.loads(row)["uncached"] for row in recorded] == usage
+    plain = run("simulate", "silent.jsonl", "--policy", "uncached").stdout.splitlines()
+    assert all(json.loads(row)["uncached"] for row in plain)
+
+
+def test_costs_count_no_bill_that_nobody_knows(files: Path) -> None:
+    """Calls of unknown marks and usage are booked without a cost, and told."""
+    del files
+    assert "nobody knows, counted as nothing: 12." in run("costs", "silent.jsonl").stdout
+    said = run("costs", "recorded.jsonl").stdout
+    assert "nobody knows" not in said
+    assert "what is simulated" not in said
+
+
+@pytest.mark.parametrize("command", ["levers", "migrate"])
+def test_what_alters_calls_says_that_their_marks_are_not_known(files: Path, command: str) -> None:
+    """Calls of unknown marks are altered as if they had none, and that is said."""
+    more = ["--to", MODELS[1]] if command == "migrate" else []
+    del files
+    found = " ".join(run(command, "recorded.jsonl", *more).output.split())
+    assert "12 of 12 calls do not say where breakpoints stood and count as unmarked" in found
 
 
 # --- the documentation -----------------------------------------------------------------
