@@ -100,6 +100,11 @@ class TestForms:
         line = one({"request": BODY, "usage": USAGE, "ts": 7})
         assert line["response"] == {"usage": USAGE}
 
+    def test_ids(self) -> None:
+        """What names a call elsewhere may name a whole task here, and is no call's name."""
+        entry = {"request_id": "r", "id": "i", "session_id": "s", "request": BODY, "ts": 7}
+        assert one(entry) == {"at": 7, "request": BODY, "session": "s"}
+
     def test_no_answer(self) -> None:
         """A body alone is a call of which nobody knows what it was charged."""
         assert one(BODY) == {"at": 1, "request": BODY, "lacks": ["times"]}

@@ -11,7 +11,8 @@ There is no such format, only habits (looked through 2026-11), and these are rea
 
 The time is whatever is named as one (``timestamp``, ``ts``, ``time``, ``created_at``, …).
 Without one, calls are taken to be a second apart in the order of the file, which tells
-nothing about lifetimes: such lines lack ``times``. Headers are never looked at.
+nothing about lifetimes: such lines lack ``times``. Headers are never looked at, nor are
+ids: in logs of one's own they name as often what several calls were for.
 """
 
 from __future__ import annotations
@@ -54,7 +55,6 @@ _TIMES: Final = (
 )  # fmt: skip
 #: What may stand at the top beside the members of a body.
 _BESIDE: Final = frozenset({*_SAID, *_TIMES, "usage", "id", "session", "session_id"})
-_IDS: Final = ("request_id", "id")
 _SESSIONS: Final = ("session", "session_id", "conversation_id")
 #: Members that other formats have beside a body: the contract's own, Message Batches,
 #: LiteLLM, Langfuse, LangSmith, Helicone, spans, Bedrock's logs and Claude Code's.
@@ -111,13 +111,11 @@ def _line(entry: _Parts, number: int, tally: Tally) -> dict[str, Any] | None:
     if at is None:
         tally.count(_TIMELESS)
     response = replied(answer, _status(entry))
-    named = next((text for key in _IDS if (text := _text(entry, key))), None)
     session = next((text for key in _SESSIONS if (text := _text(entry, key))), None)
     platform = platform_at(host) or sent.platform
     return {
         "at": number if at is None else at,
         "request": sent.body,
-        **({"id": named} if named else {}),
         **({"session": session} if session else {}),
         **({"platform": platform} if platform else {}),
         **({"response": response} if response else {}),
