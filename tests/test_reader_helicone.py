@@ -163,6 +163,47 @@ class TestBodies:
         line = one(provider=provider, target_url="", ai_gateway_body_mapping="NO_MAPPING")
         assert line.get("platform") == platform
 
+    @pytest.mark.parametrize(
+        ("columns", "answer"),
+        [
+            ({"ai_gateway_body_mapping": "OPENAI"}, {"object": "chat.completion", "choices": []}),
+            ({"request_referrer": "ai-gateway"}, MESSAGE),
+        ],
+    )
+    def test_the_gateway(self, columns: dict[str, Any], answer: dict[str, Any]) -> None:
+        """A body that the gateway translates is told as Claude was told it, system first."""
+        light = {"name": "light", "parameters": {"type": "object", "properties": {}}}
+        body = {
+            "model": "claude-opus-5-5",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Light it."},
+                {"role": "assistant", "tool_calls": [
+                    {"id": "t1", "type": "function",
+                     "function": {"name": "light", "arguments": '{"lamp": 7}'}},
+                ]},
+                {"role": "tool", "tool_call_id": "t1", "content": "lit"},
+                {"role": "system", "content": "Be very brief."},
+            ],
+            "tools": [{"type": "function", "function": light}],
+        }  # fmt: skip
+        counts = {"prompt_tokens": 9, "completion_tokens": 4, "prompt_cache_read_tokens": 700}
+        line = one(request_body=body, response_body=answer, **columns, **counts)
+        sent = line["request"]
+        assert [block["text"] for block in sent["system"]] == ["Be brief.", "Be very brief."]
+        assert [message["role"] for message in sent["messages"]] == ["user", "assistant", "user"]
+        assert sent["tools"][0]["input_schema"] == light["parameters"]
+        assert recorded_usage(line["response"]["usage"]) == recorded_usage(USAGE)
+        assert line["lacks"] == ["marks", "settings"]
+        assert workload_of([line]).calls[0].refused is None
+
+    @pytest.mark.parametrize(
+        "columns", [{"ai_gateway_body_mapping": "RESPONSES"}, {"response_body": {"choices": []}}]
+    )
+    def test_other_forms(self, columns: dict[str, Any]) -> None:
+        """Calls to Claude in the form of any other API are counted."""
+        assert none(**columns) == {"calls to Claude in the form of another API, left out": 1}
+
     def test_a_batch(self) -> None:
         """The requests of a batch are counted one by one."""
         url = "https://api.anthropic.com/v1/messages/batches"
@@ -268,6 +309,7 @@ def _fuzz(number: int, seed: int) -> None:
         row(response_body=MESSAGE | {"streamed_data": "data: {}\n\n"}),
         row(response_body={}, prompt_tokens="7", prompt_cache_write_tokens=9),
         row(request_body=json.dumps(BODY), request_properties={"Helicone-Session-Id": "s"}),
+        row(ai_gateway_body_mapping="OPENAI", response_body={"choices": []}),
         row(target_url="https://h.test/v1/messages/batches", request_body={"requests": [{}]}),
     ]
     lines = list(hostile_lines([json.dumps(each).encode() for each in short], number, seed))

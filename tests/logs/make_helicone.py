@@ -112,7 +112,7 @@ def others(at: float) -> Iterator[dict[str, Any]]:
     chat = {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Light it."}]}
     yield row(100, at, chat, {"choices": []}, provider="OPENAI")
     yield row(101, at, body | {"model": "claude-opus-5-5"}, {"choices": []},
-              ai_gateway_body_mapping="OPENAI")  # fmt: skip
+              ai_gateway_body_mapping="RESPONSES")  # fmt: skip
     yield row(102, at, body, answer, cache_enabled=True,
               cache_reference_id="00000000-0000-4000-8000-000000000000")  # fmt: skip
     for number, left in enumerate(({}, {"model": body["model"]}, {"helicone_message": "fetching"})):

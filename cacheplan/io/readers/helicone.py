@@ -15,8 +15,11 @@ Exported with bodies, a row holds the provider's own, marks included, and the an
   all zeros or the row itself otherwise). Nobody was charged for them.
 * Bodies are left out unless asked for: there is a link, or a sentence in their place; a
   caller's header leaves nothing but the model. Images are replaced by the name of a file.
-* Through Helicone's gateway a body may be in the form of OpenAI's API
-  (``ai_gateway_body_mapping``).
+* Behind Helicone's gateway a body is in the form of OpenAI's API, where
+  ``ai_gateway_body_mapping`` (or, in older rows, the referrer) says so. It is translated as
+  the gateway does it: all that the system says comes first. Newer gateways mark the last
+  message where a caller marked nothing, so that nobody knows from a row which marks were
+  sent; nor are settings translated here.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from cacheplan.billing import Answer
+from cacheplan.chat import as_body
 from cacheplan.counted import exclusive
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
@@ -46,7 +50,8 @@ from cacheplan.io.logged import (
     within,
 )
 from cacheplan.io.tally import Tally
-from cacheplan.strict_json import members, quoted, typed
+from cacheplan.pieces import list_at
+from cacheplan.strict_json import members, quoted, typed, value
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
 
@@ -97,6 +102,7 @@ class _Row(msgspec.Struct):
     prompt_cache_write_tokens: Any = None
     cache_reference_id: str | None = None
     ai_gateway_body_mapping: str | None = None
+    request_referrer: str | None = None
 
 
 _ROWS: Final = msgspec.json.Decoder(_Row)
@@ -129,13 +135,21 @@ def _line(row: _Row, tally: Tally) -> dict[str, Any] | None:
         sent = _asked(row, route("POST", path), tally)
     if sent is None:
         return None
+    translated = _form(row) == "OPENAI"
     with within("response_body"):
         answer = _answer(row, tally)
-    if (row.ai_gateway_body_mapping or "NO_MAPPING") != "NO_MAPPING" or answer is None:
+    if answer is None and translated:
+        answer = Answer()
+    if answer is None or _form(row) == "RESPONSES":
         tally.count(FOREIGN)
         return None
+    if translated:
+        with within("request_body"):
+            sent = _translated(sent)
     platform = platform_at(host) or sent.platform or _PLATFORMS.get((row.provider or "").lower())
     response, lacks = _said(row, answer)
+    if translated:
+        lacks += ["marks", "settings"]
     if any(cut in bytes(sent.body) for cut in _CUT):
         lacks.append("text")
     return {
@@ -162,6 +176,27 @@ def _asked(row: _Row, way: Route | None, tally: Tally) -> Asked | None:
         told = way.name if way else ""
         return asked(body, tally, model=told or row.request_model or row.model)
     return None
+
+
+def _form(row: _Row) -> str:
+    """Return whose form the body has, in the gateway's words; most have the provider's."""
+    by_gateway = row.request_referrer == "ai-gateway"
+    return row.ai_gateway_body_mapping or ("OPENAI" if by_gateway else "NO_MAPPING")
+
+
+def _translated(sent: Asked) -> Asked:
+    """Return what the gateway made of a body in the form of OpenAI's API."""
+    body = value(sent.body)
+    said = list_at(body.get("messages"), ("messages",))
+    system = [each for each in said if _by_system(each)]
+    others = [each for each in said if not _by_system(each)]
+    made = as_body(str(body.get("model")), [*system, *others], body.get("tools"))
+    return sent._replace(body=msgspec.Raw(msgspec.json.encode(made)))
+
+
+def _by_system(message: Any) -> bool:
+    """Tell whether the system says this."""
+    return isinstance(message, dict) and message.get("role") == "system"
 
 
 def _at(row: _Row) -> float | str:
