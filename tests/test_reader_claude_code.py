@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lighthouse import BODIES
 from mutations import hostile_lines, survives
 from test_frameworks import environment
 
@@ -575,3 +576,19 @@ def test_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "notes.txt").write_text("no transcript")
     assert sessions() == paths
     assert sessions(1_001.0) == paths[1:]
+
+
+def test_common_conversation() -> None:
+    """The conversation that all formats share is told body by body, with what was charged."""
+    raw = gzip.decompress((LOGS / "claude_code_lighthouse.jsonl.gz").read_bytes())
+    charged = json.loads((LOGS / "claude_code_lighthouse.usage.json").read_text(encoding="utf-8"))
+    tally = Tally()
+    lines = told("log", raw, tally)
+    assert tally.of(claude_code.REBUILT) == len(lines) == len(BODIES)
+    assert list(whole(lines).values()) == BODIES
+    for line, usage in zip(lines, charged, strict=True):
+        assert all(line["response"]["usage"][key] == usage[key] for key in COUNTS)
+    assert {line["first_token_after"] for line in lines} == {1.0}
+    # Later lines say what is new, and no member that has not changed.
+    assert [len(line["request"]["messages"]) for line in lines] == [1, 2, 2, 2]
+    assert all(set(line["request"]) == {"messages"} for line in lines[1:])
