@@ -145,7 +145,7 @@ class Calls:
         """Tell whether a call was told of, or its span holds calls that were."""
         if call.answer is not None and call.answer in self._answers:
             return True
-        if call.own in self._around:
+        if call.own in self._around or call.own in self._spans or call.own in self._held:
             return True
         inner = self._held.get(self._known_as.get(call.own, 0))
         if inner is not None and call.answer is None and None is not call.bill != inner.bill:
