@@ -178,10 +178,11 @@ def _answer(said: Mapping[str, Any], content: Any, path: _Path) -> dict[str, Any
                 others.append(call)
     told: dict[str, Any] = {"role": "assistant", "content": content}
     if calls:
-        content = [content] if isinstance(content, str) and content else content or []
+        if isinstance(content, str):
+            content = [content] if content else []
         known = {call["id"]: call for call in calls}
-        blocks = [_preferred(block, known) for block in content]
-        used = {block.get("id") for block in blocks if isinstance(block, dict)}
+        blocks = [_preferred(block, known) for block in list_at(content, (*path, "content"))]
+        used = [block.get("id") for block in blocks if isinstance(block, dict)]
         told["content"] = [*blocks, *(call for call in calls if call["id"] not in used)]
     return told | ({"tool_calls": others} if others else {})
 

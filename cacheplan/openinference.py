@@ -78,11 +78,11 @@ def _exact(found: Any) -> dict[str, Any] | None:
     messages, tools = found["messages"], found.get("tools")
     if not isinstance(messages, list) or not messages:
         return None
-    roles = {each.get("role") if isinstance(each, dict) else None for each in messages[:1]}
+    role = messages[0].get("role") if isinstance(messages[0], dict) else None
     wrapped = isinstance(tools, list) and any(
         isinstance(tool, dict) and "function" in tool for tool in tools
     )
-    return found if roles <= _OURS and not wrapped else None
+    return found if isinstance(role, str) and role in _OURS and not wrapped else None
 
 
 def _name(answer: Any) -> str | None:

@@ -1,0 +1,111 @@
+"""Tables as logs are exported: comma-separated values, and Parquet.
+
+A row is handed on as an object, so that who reads entries need not know that they stood in
+a table. What stands in a cell is text, whatever it stands for: numbers, times and JSON are
+for the reader to tell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from typing import Any, Final, cast
+
+import msgspec
+
+from cacheplan.errors import InputError, UnsupportedError
+from cacheplan.io.documents import File
+from cacheplan.io.tally import Record, Tally
+
+__all__ = ["PARQUET", "parquet_rows", "rows"]
+
+#: How Parquet files begin.
+PARQUET: Final = b"PAR1"
+#: A cell may hold a whole prompt; the module's own limit is an eighth of a megabyte.
+_CELL: Final = 1 << 30
+#: Rows that are held at once.
+_ROWS: Final = 64
+
+
+def rows(file: File, tally: Tally) -> Iterator[Record]:
+    """Yield the rows of comma-separated values; empty cells are left out.
+
+    A row's number is that of the line it begins on.
+    """
+    before = csv.field_size_limit(_CELL)
+    text = io.TextIOWrapper(cast("Any", file.stream), "utf-8-sig", "surrogateescape", newline="")
+    line = 0
+    try:
+        table = csv.DictReader(text)
+        while True:
+            line = table.line_num + 1
+            row = next(table, None)
+            if row is None:
+                break
+            yield Record(max(line, 2), _object(row))
+    except csv.Error as error:
+        with tally.reading(file.name, Record(line, b"{}")):
+            raise InputError(f"from here on this is no table: {error}") from error
+    finally:
+        csv.field_size_limit(before)
+        text.detach()
+
+
+def _object(row: dict[str | Any, str | Any]) -> bytes:
+    """Write a row as an object; bytes that are no text stay what they are, for who reads it."""
+    cells = {key: cell for key, cell in row.items() if isinstance(key, str) and cell}
+    try:
+        return msgspec.json.encode(cells)
+    except UnicodeEncodeError:
+        written = (
+            b"%b:%b" % (_bytes(key), _bytes(cell))
+            for key, cell in cells.items()
+            if isinstance(cell, str)
+        )
+        return b"{%b}" % b",".join(written)
+
+
+def _bytes(text: str) -> bytes:
+    """Write text as JSON, broken where it was broken."""
+    escaped = "".join(_ESCAPES.get(sign, sign) for sign in text)
+    return b'"%b"' % escaped.encode("utf-8", "surrogateescape")
+
+
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\"} | {chr(code): f"\\u{code:04x}" for code in range(32)}
+
+
+def parquet_rows(file: File, tally: Tally, wanted: Collection[str]) -> Iterator[Record]:
+    """Yield the rows of a Parquet file with those of the wanted columns that it has."""
+    try:
+        import duckdb
+    except ImportError as error:
+        what = 'this file is Parquet; pip install "cacheplan[parquet]" to read it'
+        raise UnsupportedError(what).at(file.name) from error
+    number = 0
+    # Its index stands at its end, and what is read here may be a stream.
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as kept, duckdb.connect() as database:
+        shutil.copyfileobj(file.stream, kept)
+        kept.flush()
+        try:
+            database.execute("SET autoinstall_known_extensions = false")
+            database.execute("SET TimeZone = 'UTC'")
+            found = database.execute("SELECT * FROM read_parquet(?) LIMIT 0", [kept.name])
+            names = [name for name, *_ in found.description if name in wanted]
+            columns = ", ".join('"' + name.replace('"', '""') + '"' for name in names) or "NULL"
+            found = database.execute(f"SELECT {columns} FROM read_parquet(?)", [kept.name])  # noqa: S608 -- only names that are wanted
+            while batch := found.fetchmany(_ROWS):
+                for cells in batch:
+                    number += 1
+                    yield Record(number, _written(names, cells))
+        except duckdb.Error as error:
+            with tally.reading(file.name, Record(number + 1, b"{}")):
+                raise InputError("this Parquet file is damaged") from error
+
+
+def _written(names: list[str], cells: tuple[Any, ...]) -> bytes:
+    """Write a row as an object."""
+    row = {name: cell for name, cell in zip(names, cells, strict=False) if cell is not None}
+    return msgspec.json.encode(row, enc_hook=str)
