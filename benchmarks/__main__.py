@@ -10,6 +10,7 @@ from collections.abc import Sequence
 TABLES = {
     "convert": "public traces and transcripts as workload files",
     "cost": "real packages and documented rules beside ours, priced on the same calls",
+    "formats": "the table of the page on logs, from the readers and the kept logs",
     "fidelity": "recorded usage against the simulated cache, call by call",
     "scale": "how reading, simulating, planning and reviewing grow, to a million calls",
     "speed": "reading against json.loads, simulating by the second, start-up",

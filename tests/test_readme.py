@@ -19,6 +19,14 @@ from cacheplan.io.cli import main
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAM = "import sys; from cacheplan.io.cli import main; sys.exit(main())"
+#: Logs of several tools, as somebody has them in one folder.
+LOGS = (
+    "batches_requests.jsonl.gz",
+    "batches_results.jsonl.gz",
+    "bedrock_converse.jsonl.gz",
+    "har.har.gz",
+    "helicone.jsonl.gz",
+)
 #: The package under test, wherever it was imported from, and no other.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(cacheplan.__file__).parents[1])}
 
@@ -50,10 +58,13 @@ def commands(text: str) -> list[tuple[list[str], int]]:
 
 
 def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder that has the examples, as the root of the repository has."""
-    examples = folder / "examples"
+    """Run Python in a folder that has the examples, and a folder of logs."""
+    examples, logs = folder / "examples", folder / "logs"
     if not examples.exists():
         examples.symlink_to(ROOT / "examples")
+        logs.mkdir()
+        for name in LOGS:
+            (logs / name).symlink_to(ROOT / "tests" / "logs" / name)
     return subprocess.run(
         [sys.executable, *words],
         cwd=folder,
@@ -123,8 +134,7 @@ def test_documented_commands_are_the_commands() -> None:
 def test_example_lines_are_a_workload(tmp_path: Path) -> None:
     """The lines that the page on workloads shows can be read."""
     lines = tmp_path / "calls.jsonl"
-    recorded, planned = fenced(ROOT / "docs" / "workload.md", "json")
-    lines.write_text(recorded + planned, encoding="utf-8")
+    lines.write_text("".join(fenced(ROOT / "docs" / "workload.md", "json")), encoding="utf-8")
     assert len(cacheplan.read(str(lines))) > 1
 
 
