@@ -19,6 +19,7 @@ from cacheplan.stated import recorded_usage
 from cacheplan.usage import Usage
 
 MADE: Final = logged("har.har.gz")
+BEDROCK: Final = "bedrock-runtime.eu-west-1.amazonaws.com"
 BODY: Final = {
     "model": "claude-opus-5-5",
     "max_tokens": 9,
@@ -205,7 +206,8 @@ class TestAnswers:
 
     def test_frames(self) -> None:
         """Bedrock's streams lie in frames of Amazon's, kept as base64."""
-        url = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.anthropic.claude-opus-5-5-v1%3A0/invoke-with-response-stream"
+        model = "eu.anthropic.claude-opus-5-5-v1%3A0"
+        url = f"https://{BEDROCK}/model/{model}/invoke-with-response-stream"
         body = {"anthropic_version": "bedrock-2023-05-31", **BODY}
         del body["model"]
         text = base64.b64encode(b"".join(map(frame, EVENTS))).decode()
@@ -298,15 +300,33 @@ class TestCalls:
     def test_others(self) -> None:
         """Other providers, other models and pictures are counted, each as what it is."""
         chat = entry("https://api.openai.com/v1/chat/completions", {"model": "gpt-5.5"})
+        cut = entry("https://api.openai.com/v1/responses", "{")
         other = entry(body=BODY | {"model": "glm-5"})
         picture = entry("https://lighthouse.test/lamp.png")
         picture["request"] |= {"method": "GET", "postData": None}
-        lines, counted = told(har, archive(chat, other, picture))
+        lines, counted = told(har, archive(chat, cut, other, picture))
         assert not lines
         assert counted == {
-            "calls of other providers, left out": 2,
+            "calls of other providers, left out": 3,
             "requests that are no calls of a model, left out": 1,
         }
+
+    @pytest.mark.parametrize(
+        ("url", "body"),
+        [
+            ("https://api.anthropic.com/v1/chat/completions", {"model": "claude-opus-5-5"}),
+            ("https://openrouter.ai/api/v1/chat/completions", {"model": "anthropic/claude-x"}),
+            (
+                f"https://{BEDROCK}/model/eu.anthropic.claude-opus-5-5-v1%3A0/converse-stream",
+                {"messages": []},
+            ),
+        ],
+    )
+    def test_other_forms(self, url: str, body: dict[str, Any]) -> None:
+        """Calls to Claude through other APIs are counted as those."""
+        lines, counted = told(har, archive(entry(url, body)))
+        assert not lines
+        assert counted == {"calls to Claude in the form of another API, left out": 1}
 
     def test_bodies_that_were_not_kept(self) -> None:
         """A call without its body is counted, and is none."""

@@ -20,6 +20,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -29,6 +30,7 @@ from cacheplan.io.fake.routes import Route, route
 from cacheplan.io.hosts import host_and_path, platform_at
 from cacheplan.io.logged import (
     COUNTING,
+    FOREIGN,
     OTHERS,
     UNKEPT,
     Asked,
@@ -36,11 +38,12 @@ from cacheplan.io.logged import (
     batched,
     heard,
     moment,
+    named,
     replied,
     within,
 )
 from cacheplan.io.tally import Tally
-from cacheplan.strict_json import typed
+from cacheplan.strict_json import member, members, typed
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
 
@@ -49,8 +52,15 @@ WHAT: Final = "HTTP archives: a browser's network log, or mitmproxy's hardump"
 LACKS: Final = frozenset[str]()
 
 _ELSE: Final = "requests that are no calls of a model, left out"
-#: How the paths of other providers' calls end.
-_CHATS: Final = ("/completions", "/responses", "/embeddings", "ateContent", "/converse")
+#: How the paths of calls end that are made through another API.
+_CHATS: Final = (
+    "/completions",
+    "/responses",
+    "/embeddings",
+    "ateContent",
+    "/converse",
+    "/converse-stream",
+)
 #: The headers that name a call, and the one that names its workspace.
 _IDS: Final = ("request-id", "x-amzn-requestid")
 _WORKSPACE: Final = "anthropic-workspace-id"
@@ -141,12 +151,12 @@ def _line(entry: _Entry, tally: Tally) -> dict[str, Any] | None:
     platform = platform_at(host) or (way.platform if way.name else None) or sent.platform
     response = _response(entry.response, tally)
     waited = _waited(entry.timings)
-    named = _header(entry.response.headers, *_IDS)
+    known_as = _header(entry.response.headers, *_IDS)
     workspace = _header(entry.request.headers, _WORKSPACE)
     return {
         "at": _at(entry),
         "request": sent.body,
-        **({"id": named} if named else {}),
+        **({"id": known_as} if known_as else {}),
         **({"workspace": workspace} if workspace else {}),
         **({"platform": platform} if platform else {}),
         **({"first_token_after": waited} if waited is not None else {}),
@@ -161,7 +171,7 @@ def _asked(request: _Request, path: str, way: Route | None, tally: Tally) -> Ask
     if operation == "count":
         tally.count(COUNTING)
     elif operation not in ("create", "batch-create"):
-        tally.count(OTHERS if path.endswith(_CHATS) and request.method == "POST" else _ELSE)
+        tally.count(_what(request, path, body))
     elif not body:
         tally.count(UNKEPT)
     else:
@@ -170,6 +180,19 @@ def _asked(request: _Request, path: str, way: Route | None, tally: Tally) -> Ask
                 return asked(body, tally, model=way.name or None)
             batched(body, tally)
     return None
+
+
+def _what(request: _Request, path: str, body: bytes) -> str:
+    """Say what a request is that is none of the API's."""
+    if request.method != "POST" or not path.endswith(_CHATS):
+        return _ELSE
+    try:
+        model = member(members(body), "model")
+    except InputError:
+        model = None
+    # Bedrock's Converse names its model in the path.
+    told = model if isinstance(model, str) else unquote(path).rpartition("/")[0]
+    return OTHERS if named(told) is None else FOREIGN
 
 
 def _content(found: _Posted | _Content | None) -> bytes:
