@@ -14,6 +14,7 @@ TABLES = {
     "fidelity": "recorded usage against the simulated cache, call by call",
     "scale": "how reading, simulating, planning and reviewing grow, to a million calls",
     "speed": "reading against json.loads, simulating by the second, start-up",
+    "peers": "the same jobs beside the packages that do a like one, in times of ours",
     "policies": "every policy on every workload, beside the bound and the fixed rules",
     "overhead": "what the middleware adds to the SDK's own time, and memory over many calls",
     "readme": "the figures of the README, from the kept results",

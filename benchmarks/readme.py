@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.costs_page import worst
+from benchmarks.peers import quicker
 from benchmarks.tabling import RESULTS
 
-__all__ = ["SECTIONS", "cost_figures", "figures", "main"]
+__all__ = ["SECTIONS", "cost_figures", "figures", "main", "peer_figures"]
 
 README: Final = Path(__file__).parents[1] / "README.md"
 
@@ -122,5 +123,30 @@ def cost_figures() -> str:
     return "\n".join([*lines, "", stamp])
 
 
+def peer_figures() -> str:
+    """Return the table of who does a like job, in times of ours."""
+    found = json.loads((RESULTS / "peers.json").read_text(encoding="utf-8"))
+    lines = [
+        "| job | ours | quicker, in times of ours | slower |",
+        "|---|---|---|---|",
+        *(
+            f"| {one['title']} | {one['rows'][0]['name']} |"
+            f" {quicker(one, than_ours=True) or '–'} | {quicker(one, than_ours=False) or '–'} |"
+            for one in found["sections"].values()
+        ),
+    ]
+    made = found["made"]
+    stamp = (
+        f"Measured on {made['date']} ({made['cores']} cores, Python {made['python']}) by"
+        " `python -m benchmarks peers`: the same bodies, log or usages, in turns."
+        " [The whole table](benchmarks/results/peers.md) says what each does and does not."
+    )
+    return "\n".join([*lines, "", stamp])
+
+
 #: By the name of its two comments: who writes what stands between them.
-SECTIONS: Final[dict[str, Callable[[], str]]] = {"figures": figures, "cost": cost_figures}
+SECTIONS: Final[dict[str, Callable[[], str]]] = {
+    "figures": figures,
+    "cost": cost_figures,
+    "peers": peer_figures,
+}

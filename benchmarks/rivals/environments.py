@@ -17,11 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, Self
 
-__all__ = ["PACKAGES", "Asked", "Package", "Unavailable"]
+__all__ = ["PACKAGES", "QUIET", "Asked", "Package", "Unavailable", "environment"]
 
 ROOT: Final = Path(__file__).parents[2]
 #: Set for every package: none is to fetch price lists or to report on who uses it.
-_QUIET: Final = {
+QUIET: Final = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "DO_NOT_TRACK": "1",
     "CREWAI_DISABLE_TELEMETRY": "true",
@@ -126,7 +126,7 @@ class Asked:
 
     def __init__(self, package: Package, folder: Path) -> None:
         self.package = package
-        python = _environment(package, folder)
+        python = environment(package, folder)
         words = [str(python), "-m", f"benchmarks.rivals.packages.{package.module}"]
         self._process = subprocess.Popen(
             words,
@@ -134,7 +134,7 @@ class Asked:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=ROOT,
-            env={**os.environ, **_QUIET, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)},
             text=True,
             encoding="utf-8",
         )
@@ -176,7 +176,7 @@ def _there(stream: IO[str] | None) -> IO[str]:
     return stream
 
 
-def _environment(package: Package, folder: Path) -> Path:
+def environment(package: Package, folder: Path) -> Path:
     """Make the environment of a package, once, and return its Python."""
     place = folder / package.name
     python = place / ("Scripts" if os.name == "nt" else "bin") / "python"

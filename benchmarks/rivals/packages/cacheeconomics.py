@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.rivals.packages.line import Body, Line, serve
 
-__all__: list[str] = []
+__all__ = ["request_of"]
 
 _KEY = b"no secret in here"
 _DIRECT = "anthropic/direct"
@@ -47,7 +47,7 @@ def allocator(lines: list[Line]) -> Any:
     from cacheeconomics.segment import apply_markers  # noqa: PLC0415
 
     del registry
-    requests = [_request(line, number) for number, line in enumerate(lines)]
+    requests = [request_of(line, number) for number, line in enumerate(lines)]
     middle = lines[0]["at"] + (lines[-1]["at"] - lines[0]["at"]) / 2
     # It observes by chain: one agent's conversation. What comes later are other
     # conversations, so its chains are told apart here by agent alone.
@@ -68,7 +68,7 @@ def allocator(lines: list[Line]) -> Any:
     return send
 
 
-def _request(line: Line, number: int) -> Any:
+def request_of(line: Line, number: int) -> Any:
     """Return a call as its traces have it."""
     from cacheeconomics.plugin import BYTES_PER_TOKEN  # noqa: PLC0415
     from cacheeconomics.segment import segments_from_request  # noqa: PLC0415

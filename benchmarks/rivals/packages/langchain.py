@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.rivals.packages.chat import parts, system_texts
 from benchmarks.rivals.packages.line import Body, Line, as_sent, serve
 
-__all__: list[str] = []
+__all__ = ["made_tools", "messages_of"]
 
 
-def _messages(body: Body) -> Iterator[Any]:
+def messages_of(body: Body) -> Iterator[Any]:
     """Yield the messages as LangChain has them."""
     from langchain_core.messages import AIMessage, HumanMessage, ToolMessage  # noqa: PLC0415
 
@@ -33,7 +33,7 @@ def _messages(body: Body) -> Iterator[Any]:
             yield HumanMessage(content=rest)
 
 
-def _tools(body: Body) -> list[Any]:
+def made_tools(body: Body) -> list[Any]:
     """Return the tools as LangChain's own, since only those are marked."""
     from langchain_core.tools import StructuredTool  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def _with(middleware: Any, options: Body) -> Any:
         key = repr(body.get("tools"))
         if key not in known:
             known.clear()
-            known[key] = _tools(body)
+            known[key] = made_tools(body)
         return known[key]
 
     def send(line: Line) -> Body:
@@ -70,7 +70,7 @@ def _with(middleware: Any, options: Body) -> Any:
         name = body["model"]
         if name not in models:
             models[name] = ChatAnthropic(model=name, api_key="none", max_tokens=1024)
-        model, history = models[name], list(_messages(body))
+        model, history = models[name], list(messages_of(body))
         texts = [{"type": "text", "text": text} for text in system_texts(body)]
         system = body.get("system")
         whole = SystemMessage(content=system if isinstance(system, str) else texts)

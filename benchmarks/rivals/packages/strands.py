@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.rivals.packages.chat import parts, system_texts
 from benchmarks.rivals.packages.line import Body, Line, as_sent, serve
 
-__all__: list[str] = []
+__all__ = ["arguments"]
 
 
 def _part(part: Body) -> Body:
@@ -22,6 +22,27 @@ def _part(part: Body) -> Body:
     return {
         "toolResult": {"toolUseId": part["tool_use_id"], "content": found, "status": "success"},
     }
+
+
+def arguments(body: Body) -> tuple[list[Body], list[Body], list[Body] | None]:
+    """Return messages, tools and system prompt as Strands has them."""
+    messages = [
+        {
+            "role": message["role"],
+            "content": [_part(part) for part in parts(message["content"])],
+        }
+        for message in body["messages"]
+    ]
+    tools = [
+        {
+            "name": tool["name"],
+            "description": tool["description"],
+            "inputSchema": {"json": tool["input_schema"]},
+        }
+        for tool in body.get("tools") or ()
+    ]
+    texts = [{"text": text} for text in system_texts(body)]
+    return messages, tools, texts or None
 
 
 def _with(options: Body) -> Any:
@@ -44,23 +65,8 @@ def _with(options: Body) -> Any:
                     max_tokens=1024,
                     cache_config=CacheConfig(**options),
                 )
-            messages = [
-                {
-                    "role": message["role"],
-                    "content": [_part(part) for part in parts(message["content"])],
-                }
-                for message in body["messages"]
-            ]
-            tools = [
-                {
-                    "name": tool["name"],
-                    "description": tool["description"],
-                    "inputSchema": {"json": tool["input_schema"]},
-                }
-                for tool in body.get("tools") or ()
-            ]
-            texts = [{"text": text} for text in system_texts(body)]
-            sent = models[name].format_request(messages, tools, system_prompt_content=texts or None)
+            messages, tools, texts = arguments(body)
+            sent = models[name].format_request(messages, tools, system_prompt_content=texts)
             return as_sent(body, sent)
 
         return send
