@@ -50,8 +50,6 @@ class Asked(msgspec.Struct, rename="camel"):
     base: str | None = None
     cache_control: list[Mark] = []
     query_source: str | None = None
-    agent_id: str | None = None
-    session_id: str | None = None
 
 
 class Rebuilt(NamedTuple):

@@ -326,9 +326,9 @@ def test_side_by_side() -> None:
     """Results that hang on different lines of an answer are all sent, in the order of the file."""
     log = Written()
     first = log.answer(log.ask(None, "Light both."), "msg_1", use("a"), 1)
-    slow = log.ask(first, result("a"), toolUseResult={"stdout": "lit"})
+    slow = log.ask(first, result("a"))
     second = log.answer(first, "msg_1", use("b"), 9)
-    log.ask(second, result("b"), toolUseResult={"stdout": "lit"})
+    log.ask(second, result("b"))
     log.answer(slow, "msg_2", text("Both are lit."))
     one, two = told("log", log.raw())
     assert one["response"]["usage"]["output_tokens"] == 9
@@ -373,7 +373,7 @@ def test_agents_within() -> None:
     first = log.answer(log.ask(None, "Ask a helper."), "msg_1", use("a"))
     start = log.ask(None, "Count the lamps.", isSidechain=True)
     log.answer(start, "msg_2", text("Seven."), isSidechain=True)
-    log.answer(log.ask(first, result("a"), toolUseResult="Seven."), "msg_3", text("Seven."))
+    log.answer(log.ask(first, result("a")), "msg_3", text("Seven."))
     lines = told("log", log.raw())
     assert [line["label"] for line in lines] == ["main", "subagent", "main"]
     assert {line["session"] for line in lines} == {"night"}

@@ -128,7 +128,6 @@ class _Asking(msgspec.Struct, rename="camel"):
 
     message: _User
     timestamp: str
-    tool_use_result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Answering(msgspec.Struct, rename="camel"):
@@ -162,7 +161,9 @@ _ANSWERING: Final = msgspec.json.Decoder(_Answering)
 _SPENT: Final = msgspec.json.Decoder(_Spent | None)
 _ANY: Final = msgspec.json.Decoder()
 #: Content is text or a list of blocks, each of which says what it is.
-_CONTENT: Final = msgspec.json.Decoder(str | list[dict[str, Any]])
+_CONTENT: Final[msgspec.json.Decoder[str | list[dict[str, Any]]]] = msgspec.json.Decoder(
+    str | list[dict[str, Any]]
+)
 
 Sums = tuple[int, int, int, int]
 
@@ -252,11 +253,12 @@ class _Reading:
         """Take in what the user says, and results of tools."""
         line = typed(record.raw, _ASKING)
         _moment(line.timestamp)
-        if not _says(line.message.content):
+        said = _said(line.message.content)
+        if not said:
             self._lines.note(record.number, uuid, parent)
             return
         self._texts.put(record.number, line.message.content)
-        result = line.tool_use_result is not msgspec.UNSET
+        result = any(_is_result(block) for block in said)
         self._lines.ask(record.number, uuid, parent, line.timestamp, result=result)
 
     def _request(self, record: Record) -> None:
@@ -272,13 +274,13 @@ class _Reading:
         """Take in a line of an answer."""
         line = typed(record.raw, _ANSWERING)
         _moment(line.timestamp)
-        name, says = line.name, _says(line.message.content)
+        name, said = line.name, _said(line.message.content)
         usage, sums = _usage(line.message.usage)
         if line.is_api_error_message or line.message.model == "<synthetic>":
             self._lines.note(record.number, uuid, parent)
             self._tally.count(SYNTHETIC)
             return
-        if says:
+        if said:
             self._texts.put(record.number, line.message.content)
             index = self._lines.answer(record.number, uuid, parent, line.message.id or name)
         else:
@@ -350,12 +352,17 @@ class _Reading:
             self._tally.count(EXCEEDS)
 
 
-def _says(content: msgspec.Raw) -> bool:
-    """Tell whether content says anything; what is none is refused."""
+def _said(content: msgspec.Raw) -> str | list[dict[str, Any]]:
+    """Return what content says; what is none is refused."""
     try:
-        return bool(typed(content, _CONTENT))
+        return typed(content, _CONTENT)
     except InputError as error:
         raise error.within("content").within("message") from error
+
+
+def _is_result(block: Any) -> bool:
+    """Tell whether a block of the user's is what a tool answered."""
+    return isinstance(block, dict) and block.get("type") == "tool_result"
 
 
 def _usage(raw: msgspec.Raw) -> tuple[Any, Sums]:
