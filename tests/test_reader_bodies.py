@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lighthouse import BODIES
 from mutations import hostile_lines, survives
-from told import charged, head_of, logged, replayed, told, workload_of
+from told import charged, head_of, logged, other_logs, replayed, told, workload_of
 
 from cacheplan.errors import InputError
 from cacheplan.io.readers import bodies
@@ -257,8 +257,7 @@ class TestTheFile:
 
     def test_other_logs(self) -> None:
         """Nor is any other log that is kept beside the tests."""
-        for name in ("helicone.jsonl.gz", "har.har.gz"):
-            assert not bodies.matches(head_of(logged(name)))
+        assert not any(bodies.matches(head_of(raw)) for raw in other_logs("bodies"))
         assert bodies.matches(head_of(MADE))
 
     def test_faults(self) -> None:

@@ -20,7 +20,17 @@ from cacheplan.stated import recorded_usage
 from cacheplan.usage import Usage
 from cacheplan.workload import Workload
 
-__all__ = ["LOGS", "charged", "head_of", "logged", "replayed", "told", "total", "workload_of"]
+__all__ = [
+    "LOGS",
+    "charged",
+    "head_of",
+    "logged",
+    "other_logs",
+    "replayed",
+    "told",
+    "total",
+    "workload_of",
+]
 
 LOGS: Final = Path(__file__).parent / "logs"
 
@@ -29,6 +39,12 @@ def logged(name: str) -> bytes:
     """Return a log that is kept beside the tests, unpacked."""
     raw = (LOGS / name).read_bytes()
     return gzip.decompress(raw) if name.endswith(".gz") else raw
+
+
+def other_logs(own: str) -> list[bytes]:
+    """Return all logs that are kept here but those of one format, unpacked."""
+    paths = (path for path in sorted(LOGS.glob("*.gz")) if not path.name.startswith(own))
+    return [logged(path.name) for path in paths]
 
 
 def charged(name: str) -> list[Usage]:
