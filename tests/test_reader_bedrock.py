@@ -315,6 +315,10 @@ class TestCalls:
             8,
         )
 
+    def test_nothing_counted(self) -> None:
+        """Where nobody counted there is no usage, which is not the same as none used."""
+        assert one(entry(input={"inputBodyJson": SENT}, output=None))["response"] == {}
+
     def test_a_failed_call(self) -> None:
         """A call that failed has an error and no usage."""
         line = one(entry(errorCode="ThrottlingException"))

@@ -270,18 +270,20 @@ def _response(
 
     Where nobody parts them, the marks do, if all are of one lifetime.
     """
+    said: dict[str, Any] = {} if answer.message_id is None else {"id": answer.message_id}
+    if not answer.counters:
+        return said, True
     used = answer.usage
     if used is None:
         raise InputError("its counts of tokens cannot be read", ("output", "outputBodyJson"))
     parts = {"short": used.write_5m, "long": used.write_1h}
     known = parted or not used.written
     if not known:
-        asked = _lifetimes(request)
-        known = len(asked) == 1
-        parts = {"long" if asked == {"1h"} else "short" if known else "written": used.written}
-    usage = exclusive(used.uncached, used.output, read=used.read, **parts)
-    named = {} if answer.message_id is None else {"id": answer.message_id}
-    return {**named, "usage": usage}, known
+        marks = _lifetimes(request)
+        known = len(marks) == 1
+        parts = {"long" if marks == {"1h"} else "short" if known else "written": used.written}
+    said["usage"] = exclusive(used.uncached, used.output, read=used.read, **parts)
+    return said, known
 
 
 def _lifetimes(request: Mapping[str, Any]) -> set[str]:
