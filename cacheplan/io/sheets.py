@@ -93,8 +93,9 @@ def parquet_rows(file: File, tally: Tally, wanted: Collection[str]) -> Iterator[
             database.execute("SET autoinstall_known_extensions = false")
             database.execute("SET TimeZone = 'UTC'")
             found = database.execute("SELECT * FROM read_parquet(?) LIMIT 0", [kept.name])
-            names = [name for name, *_ in found.description if name in wanted]
-            columns = ", ".join('"' + name.replace('"', '""') + '"' for name in names) or "NULL"
+            kinds = {name: str(kind) for name, kind, *_ in found.description if name in wanted}
+            names = list(kinds)
+            columns = ", ".join(map(_column, names, kinds.values())) or "NULL"
             found = database.execute(f"SELECT {columns} FROM read_parquet(?)", [kept.name])  # noqa: S608 -- only names that are wanted
             while batch := found.fetchmany(_ROWS):
                 for cells in batch:
@@ -103,6 +104,13 @@ def parquet_rows(file: File, tally: Tally, wanted: Collection[str]) -> Iterator[
         except duckdb.Error as error:
             with tally.reading(file.name, Record(number + 1, b"{}")):
                 raise InputError("this Parquet file is damaged") from error
+
+
+def _column(name: str, kind: str) -> str:
+    """Return what is asked of a column: times with a zone as text, for want of pytz."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    zoned = "WITH TIME ZONE" in kind or "TIMESTAMPTZ" in kind
+    return f"CAST({quoted} AS VARCHAR)" if zoned else quoted
 
 
 def _written(names: list[str], cells: tuple[Any, ...]) -> bytes:

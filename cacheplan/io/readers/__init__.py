@@ -18,7 +18,9 @@ from cacheplan.io.readers import (
     claude_code,
     har,
     helicone,
+    langfuse,
     langsmith,
+    litellm,
     opentelemetry,
     phoenix,
 )
@@ -32,6 +34,8 @@ READERS: Final[tuple[ModuleType, ...]] = (
     bedrock,
     helicone,
     langsmith,
+    langfuse,
+    litellm,
     phoenix,
     opentelemetry,
     batches,
