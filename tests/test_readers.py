@@ -34,6 +34,12 @@ SAME: Final = {
     "bodies.jsonl.gz": "bodies",
     "har.har.gz": "har",
     "helicone.jsonl.gz": "helicone",
+    "langfuse_langchain.csv.gz": "langfuse",
+    "langfuse_langchain.jsonl.gz": "langfuse",
+    "langfuse_langchain_api.json.gz": "langfuse",
+    "langfuse_langchain_blob.jsonl.gz": "langfuse",
+    "langfuse_openinference.jsonl.gz": "langfuse",
+    "langfuse_traceloop.jsonl.gz": "langfuse",
     "langsmith_langchain.jsonl.gz": "langsmith",
     "langsmith_wrapper.jsonl.gz": "langsmith",
     "phoenix_frame.csv.gz": "phoenix",
@@ -55,8 +61,8 @@ COUNTED: Final = [(0, 9460, 2), (9460, 60, 2), (9520, 34, 2), (9554, 40, 2)]
 def lines_of(name: str) -> list[dict[str, Any]]:
     """Return the four calls as lines, a minute apart and of no platform or name of their own."""
     found = [json.loads(one.line) for one in told([LOGS / name], Tally())]
-    if name.startswith("phoenix"):
-        found.sort(key=lambda line: str(line["at"]))  # A page of Phoenix's has the newest first.
+    if name.startswith(("langfuse", "phoenix")):
+        found.sort(key=lambda line: str(line["at"]))  # Their pages have the newest first.
     found = found[: len(BODIES)]
     own = ("label", "session", "platform", "first_token_after", "tags", "workspace")
     for at, line in enumerate(found):
