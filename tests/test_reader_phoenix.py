@@ -15,7 +15,8 @@ from told import LOGS, head_of, told, total, workload_of
 from traced import FORMS, MODEL, counted, export, llm, made, short
 
 from cacheplan.errors import InputError
-from cacheplan.io.readers import opentelemetry, phoenix
+from cacheplan.io.documents import Head
+from cacheplan.io.readers import READERS, opentelemetry, phoenix
 from cacheplan.usage import Usage
 
 TWICE: Final = "spans of calls that another span tells of as well, counted once"
@@ -173,8 +174,10 @@ class TestTheFile:
     def test_it_is_recognised(self) -> None:
         """Phoenix's spans are told by their fields, in lines, lists, documents and tables."""
         for raw in (*map(made, FORMS), json.dumps([row()]).encode(), json.dumps(row()).encode()):
-            assert phoenix.matches(head_of(raw))
-            assert not opentelemetry.matches(head_of(raw))
+            assert phoenix.matches(Head(raw))
+            assert not opentelemetry.matches(Head(raw))
+            recognised = next(reader for reader in READERS if reader.matches(Head(raw)))
+            assert recognised is phoenix
         assert phoenix.matches(head_of(export(llm(1)).encode()))
 
     def test_nothing_else_is(self) -> None:
@@ -183,7 +186,7 @@ class TestTheFile:
         others = [path for path in LOGS.iterdir() if not path.name.startswith(ours)]
         assert len(others) > 5
         for path in others:
-            raw = made(path.name) if path.suffix == ".gz" else path.read_bytes()
+            raw = made(path.name)
             assert not phoenix.matches(head_of(raw)), path.name
 
     def test_long_cells(self) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from typing import Any, Final
 
-from told import LOGS
+from told import LOGS, logged
 
 from cacheplan.usage import Usage
 
@@ -19,6 +18,7 @@ FORMS: Final = {
     "phoenix_otlp.json.gz": "spans_openinference",
     "phoenix_frame.jsonl.gz": "spans_openinference",
     "phoenix_frame.csv.gz": "spans_openinference",
+    "phoenix_frame.parquet": "spans_openinference",
     "phoenix_rest_and_sdk.json.gz": "spans_openinference_and_sdk",
     "phoenix_genai.json.gz": "spans_sdk",
 }
@@ -33,7 +33,7 @@ def counted(name: str) -> list[Usage]:
 
 def made(name: str) -> bytes:
     """Return a log that packages made."""
-    return gzip.decompress((LOGS / name).read_bytes())
+    return logged(name)
 
 
 def chat(number: int, parent: str = "", **said: Any) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def _ask() -> None:
     frame = spans.get_spans_dataframe(project_identifier=MAIN).reset_index(drop=True)
     _keep("phoenix_frame.jsonl.gz", frame.to_json(orient="records", lines=True).encode())
     _keep("phoenix_frame.csv.gz", frame.to_csv().encode())
+    frame.to_parquet(HERE / "phoenix_frame.parquet")
 
 
 def _got(path: str) -> bytes:

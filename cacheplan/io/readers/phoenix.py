@@ -5,9 +5,10 @@ Phoenix 20.26 and its client 3.5, run 2026-11-21. Which attributes mean what is 
 
 * ``GET /v1/projects/…/spans``: ``{"data": […], "next_cursor": …}``, newest first.
 * ``GET /v1/projects/…/spans/otlpv1``: the same list in the spelling of OTLP's definition.
-* ``get_spans_dataframe()`` written as JSON lines, a list, or CSV: a column an attribute.
-  pandas makes numbers of whole columns floats and times thousandths of seconds. In CSV,
-  lists are as Python prints them, so messages are read only from ``input.value``.
+* ``get_spans_dataframe()`` written as JSON lines, a list, CSV or Parquet: a column an
+  attribute. pandas makes numbers of whole columns floats and times thousandths of seconds. In
+  CSV, lists are as Python prints them, so messages are read only from ``input.value``. What
+  a long Parquet file holds stands at its end, so there ``--from phoenix`` has to say it.
 * OTLP JSON that an exporter or a collector wrote.
 
 Phoenix does not say which library drew a span.
@@ -15,15 +16,14 @@ Phoenix does not say which library drew a span.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
+from cacheplan.io.sheets import PARQUET, parquet_rows, rows
 from cacheplan.io.tally import Record, Tally
 from cacheplan.io.tracing import LISTS, Calls, exported
 from cacheplan.spans import Span, flat, from_otlp
@@ -42,12 +42,13 @@ _OTLP: Final = ("data.span_id", "data.start_time_unix_nano")
 _MARK: Final = b"openinference"
 #: How OpenInference's attributes begin where the kind of a span comes late.
 _OURS: Final = (b'"llm.token_count.', b'"llm.input_messages.', b'"llm.model_name"')
-#: A cell holds a whole prompt; Python's own limit is 131,072 characters.
-_CELL: Final = 1 << 30
 
 
 def matches(head: Head) -> bool:
     """Tell Phoenix's spans by their fields, and OTLP by what its attributes are called."""
+    if head.raw.startswith(PARQUET):
+        # The names stand at a file's end, and are seen here where it is short.
+        return _SPAN[1].encode() in head.raw
     if any(name in head.paths for name in LISTS):
         return any(mark in head.raw for mark in (_MARK, *_OURS))
     return (
@@ -63,26 +64,27 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from exported(file, tally)
         return
     calls = Calls(tally)
-    table = file.head.columns.issuperset(_SPAN) and not file.head.raw.lstrip().startswith(b"{")
-    for record in _cells(file, tally) if table else records(file, tally, "data"):
+    for record in _entries(file, tally):
         with tally.reading(file.name, record):
             yield from calls.add(record.number, _span(record.raw))
     yield from calls.rest()
 
 
-def _cells(file: File, tally: Tally) -> Iterator[Record]:
-    """Yield the rows of a table as objects; a number is the row's, the first under the names."""
-    before = csv.field_size_limit(_CELL)
-    try:
-        text = io.TextIOWrapper(cast("Any", file.stream), "utf-8-sig", "replace", newline="")
-        for number, row in enumerate(csv.DictReader(text), 1):
-            cells = {key: cell for key, cell in row.items() if key and cell}
-            yield Record(number, msgspec.json.encode(cells))
-    except csv.Error as error:
-        with tally.reading(file.name, Record(0, b"{}")):
-            raise InputError(f"this is no table: {error}") from error
-    finally:
-        csv.field_size_limit(before)
+def _entries(file: File, tally: Tally) -> Iterator[Record]:
+    """Yield the spans of a file, whichever way they stand in it."""
+    if file.head.raw.startswith(PARQUET):
+        return parquet_rows(file, tally, _Every())
+    if file.head.columns.issuperset(_SPAN) and not file.head.raw.lstrip().startswith(b"{"):
+        return rows(file, tally)
+    return records(file, tally, "data")
+
+
+class _Every(frozenset[str]):
+    """All columns are wanted: which attributes tell of a call, a row's dialect decides."""
+
+    def __contains__(self, name: object) -> bool:
+        """Want it."""
+        return True
 
 
 def _span(raw: bytes) -> Span:
