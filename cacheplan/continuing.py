@@ -14,7 +14,7 @@ import msgspec
 
 from cacheplan.transcript import Message, Texts
 
-__all__ = ["Continuing", "Marks"]
+__all__ = ["Continuing", "Marks", "shared"]
 
 #: By message and block: the mark that stands there.
 Marks = Mapping[tuple[int, int], Any]
@@ -69,15 +69,15 @@ class Continuing:
         """Return the call that shares the most messages, and how many may be kept."""
         best, keep = None, 0
         for name, (other, _) in reversed(self._recent.items()):
-            shared = _shared(other, chain, most)
-            if shared > keep:
-                best, keep = name, shared
+            count = shared(other, chain, most)
+            if count > keep:
+                best, keep = name, count
             if keep == most:
                 break
         return best, keep
 
 
-def _shared(one: Sequence[Message], other: Sequence[Message], most: int) -> int:
+def shared(one: Sequence[Message], other: Sequence[Message], most: int) -> int:
     """Count the messages that two calls begin with."""
     most = min(most, len(one))
     if one[:most] == other[:most]:

@@ -18,6 +18,7 @@ import msgspec
 from cacheplan.continuing import Marks
 from cacheplan.errors import InputError
 from cacheplan.fingerprints import fingerprint, message_fingerprint
+from cacheplan.seals import Seals, sorted_json
 from cacheplan.strict_json import members, value
 from cacheplan.transcript import Message, Texts, Transcript
 
@@ -50,6 +51,7 @@ class Asked(msgspec.Struct, rename="camel"):
     base: str | None = None
     cache_control: list[Mark] = []
     query_source: str | None = None
+    request_digest: str | None = None
 
 
 class Rebuilt(NamedTuple):
@@ -58,6 +60,16 @@ class Rebuilt(NamedTuple):
     chain: list[Message]
     around: dict[str, msgspec.Raw]
     marks: Marks
+    #: False where all parts are as recorded, and the whole has another digest.
+    sealed: bool
+
+
+class _Head(NamedTuple):
+    """System and tools with their marks."""
+
+    written: dict[str, msgspec.Raw]
+    #: As the digest of a whole request has them.
+    plain: dict[str, bytes]
 
 
 class Rebuilding:
@@ -69,8 +81,9 @@ class Rebuilding:
         self._known: dict[str, Message] = {}
         self._shapes: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._chains: OrderedDict[str, list[Message]] = OrderedDict()
-        #: By shape and marks: system and tools as they were sent.
-        self._heads: OrderedDict[tuple[str, bytes], dict[str, msgspec.Raw]] = OrderedDict()
+        #: By shape and marks: system and tools as they were sent, and as a digest has them.
+        self._heads: OrderedDict[tuple[str, bytes], _Head] = OrderedDict()
+        self._seals = Seals(texts)
 
     def add_shape(self, name: str, shape: msgspec.Raw) -> bool:
         """Take in system and tools; false if they are not what their name says."""
@@ -96,8 +109,7 @@ class Rebuilding:
 
     def request(self, asked: Asked) -> Rebuilt | None:
         """Return a request, ``None`` if some part of it was not found as recorded."""
-        for key, part in asked.params.items():
-            _checked(key, part)
+        params = {key: _read(key, part) for key, part in asked.params.items()}
         found = self._chain(asked)
         shape = self._shapes.get(asked.shape_hash)
         if not found or shape is None:
@@ -109,7 +121,10 @@ class Rebuilding:
         if head is None or marks is None:
             return None
         around = {key: part for key, part in asked.params.items() if key not in _OUTSIDE}
-        return Rebuilt(found, {**around, **head}, marks)
+        members = {key: sorted_json(part) for key, part in params.items()} | head.plain
+        digest = asked.request_digest
+        sealed = digest is None or self._seals.holds(digest, members, found, marks)
+        return Rebuilt(found, {**around, **head.written}, marks, sealed)
 
     def _chain(self, asked: Asked) -> list[Message] | None:
         """Return a request's messages, if what it goes on from and all the rest is known."""
@@ -133,17 +148,16 @@ class Rebuilding:
                 known.setdefault(name, message)
         return [known[name] for name in names] if known.keys() >= set(names) else None
 
-    def _head(
-        self, name: str, shape: Mapping[str, Any], marks: Sequence[Mark]
-    ) -> dict[str, msgspec.Raw] | None:
+    def _head(self, name: str, shape: Mapping[str, Any], marks: Sequence[Mark]) -> _Head | None:
         """Return system and tools as they were sent, written once for all requests."""
         key = (name, msgspec.json.encode(marks))
         if key not in self._heads:
             made = _marked(shape, marks)
             if made is None:
                 return None
-            encode = msgspec.json.encode
-            head = {part: msgspec.Raw(encode(found)) for part, found in made.items() if found}
+            parts = {part: found for part, found in made.items() if found}
+            written = {part: msgspec.Raw(msgspec.json.encode(parts[part])) for part in parts}
+            head = _Head(written, {part: sorted_json(parts[part]) for part in parts})
             _remember(self._heads, key, head, _SHAPES)
         return self._heads[key]
 
@@ -163,10 +177,10 @@ class Rebuilding:
         return found
 
 
-def _checked(key: str, part: msgspec.Raw) -> None:
-    """Refuse a member that is no JSON as others read it."""
+def _read(key: str, part: msgspec.Raw) -> Any:
+    """Read a member; what is no JSON as others read it is refused."""
     try:
-        value(part)
+        return value(part)
     except InputError as error:
         raise error.within(key).within("params") from error
 

@@ -29,6 +29,7 @@ from cacheplan.io.readers import READERS, claude_code
 from cacheplan.io.tally import BAD, HALF, Tally
 from cacheplan.io.transcripts import folder, sessions
 from cacheplan.records import Intake
+from cacheplan.seals import Seals
 from cacheplan.transcript import Message, Texts
 
 LOGS: Final = Path(__file__).parent / "logs"
@@ -114,6 +115,7 @@ def proved(archive: Line, place: Path) -> None:
     assert len(missing) == 1
     assert len(lines) == len({line["response"]["id"] for line in lines}) == len(sent) - 1
     assert tally.of(claude_code.REBUILT) == len(lines)
+    assert tally.of(claude_code.UNSEALED) == 0
     assert tally.of(claude_code.VISIBLE) == tally.of(claude_code.EXCEEDS) == 0
     # The session with the compaction and the sub-agent, and its fork.
     assert tally.of(claude_code.BESIDE) == 2
@@ -266,6 +268,25 @@ def test_forged(archive: Line, kind: str, change: Callable[[Line], None]) -> Non
     assert [set(line["lacks"]) for line in lines] == [{"marks", "settings", "system", "tools"}] * 2
     assert (tally.of(claude_code.REBUILT), tally.of(claude_code.VISIBLE)) == (0, 2)
     assert (tally.of(claude_code.UNPROVED) > 0) == (kind != "api-request")
+
+
+def other_lifetime(line: Line) -> None:
+    """Have a mark last longer than it did."""
+    line["cacheControl"][-1]["value"]["ttl"] = "1h"
+
+
+def other_limit(line: Line) -> None:
+    """Have another setting."""
+    line["params"]["max_tokens"] = 7
+
+
+@pytest.mark.parametrize("change", [other_lifetime, other_limit])
+def test_unsealed(archive: Line, change: Callable[[Line], None]) -> None:
+    """A request whose parts are as recorded, and whose whole has another digest, is noted."""
+    text = next(text for name, text in archive["files"].items() if "subagents" in name)
+    tally = Tally()
+    lines = told("log", changed(text, "api-request", change), tally)
+    assert tally.of(claude_code.UNSEALED) == tally.of(claude_code.REBUILT) == len(lines) == 2
 
 
 class Written:
@@ -545,6 +566,42 @@ def test_extended_as_meant(chains: list[list[int]], marked: list[int]) -> None:
             ]
         }
     assert whole(lines) == meant
+
+
+@given(
+    calls=st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 3), min_size=1, max_size=40),
+            st.lists(st.integers(0, 39), max_size=2),
+            st.sampled_from([7, 8]),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_digest_of_the_whole(calls: list[tuple[list[int], list[int], int]]) -> None:
+    """Whatever was hashed before, the hash of a request is that of all its JSON, sorted."""
+    texts = Texts()
+    for number in range(4):
+        texts.put(number, msgspec.Raw(b'"lamp %d"' % number))
+    seals = Seals(texts)
+    mark = {"type": "ephemeral"}
+    for chain, marked, limit in calls:
+        messages: list[Line] = [
+            {"role": "user", "content": [text(f"lamp {number}")]} for number in chain
+        ]
+        here = {index for index in marked if index < len(chain)}
+        for index in here:
+            messages[index]["content"][0]["cache_control"] = mark
+        members = {"max_tokens": limit, "model": "m", "betas": [], "tools": [{"name": "light"}]}
+        body = {**members, "messages": messages}
+        written = {
+            key: json.dumps(part).replace(": ", ":").encode() for key, part in members.items()
+        }
+        asked = [Message("user", (number,)) for number in chain]
+        at = {(index, 0): mark for index in here}
+        assert seals.holds(digest(body), written, asked, at)
+        assert not seals.holds(digest({**body, "model": "n"}), written, asked, at)
 
 
 def test_text_let_go() -> None:

@@ -39,6 +39,7 @@ WHAT: Final = "Claude Code transcripts"
 LACKS: Final = frozenset[str]()
 
 REBUILT: Final = "calls rebuilt from the client's own record and verified"
+UNSEALED: Final = "of these, calls whose parts are verified and whose digest as a whole is another"
 VISIBLE: Final = "calls known by usage and structure alone"
 UNANSWERED: Final = "requests without an answer in their transcript, left out"
 COPIED: Final = "calls copied from another session, whose own transcript lies beside it, left out"
@@ -326,9 +327,12 @@ class _Reading:
     def _prompt(self, call: _Call, answer: _Answering) -> dict[str, Any] | None:
         """Return a call's request: as it was sent, or else as far as it is shown."""
         if call.rebuilt is not None and call.asked is not None:
-            found = self._proved.told(call.name, *call.rebuilt)
+            rebuilt = call.rebuilt
+            found = self._proved.told(call.name, rebuilt.chain, rebuilt.around, rebuilt.marks)
             if found is not None:
                 self._tally.count(REBUILT)
+                if not rebuilt.sealed:
+                    self._tally.count(UNSEALED)
                 source = call.asked.query_source
                 return {**found, "tags": {"source": source}} if source else found
         around = {"model": msgspec.Raw(msgspec.json.encode(answer.message.model))}
