@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pytest
 from lighthouse import BODIES, SYSTEM, TOOLS
 from mutations import hostile_lines, survives
@@ -95,6 +96,21 @@ def test_usage_is_the_services_to_the_token(name: str) -> None:
 def test_every_export_of_one_recording_is_the_same(name: str) -> None:
     """The API's answer, the table's CSV and the rows of storage say what the JSON lines say."""
     assert _read(_raw(name)) == _read(_raw(MADE[0]))
+
+
+def test_storage_may_be_parquet(tmp_path: Path) -> None:
+    """Rows of storage as Parquet, whose counts are a map, say what they say as JSON lines."""
+    source, made = tmp_path / "rows.jsonl", tmp_path / "rows.parquet"
+    source.write_bytes(_raw("langchain_blob.jsonl"))
+    counts = "usage_details::JSON::MAP(VARCHAR, UBIGINT) AS usage_details"
+    said = "metadata::JSON::MAP(VARCHAR, VARCHAR) AS metadata"
+    with duckdb.connect() as database:
+        rows = database.read_json(str(source), maximum_object_size=10_000_000)
+        rows.project(f"* REPLACE ({counts}, {said})").write_parquet(str(made))
+    raw = made.read_bytes()
+    file = File("log", io.BufferedReader(io.BytesIO(raw), 1 << 20))
+    assert langfuse.matches(file.head)
+    assert _read(raw) == _read(_raw(MADE[0]))
 
 
 def test_a_trace_that_was_downloaded_is_read() -> None:

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import pytest
 from lighthouse import BODIES, SYSTEM
 from mutations import hostile_lines, survives
@@ -150,6 +151,26 @@ def test_a_list_of_runs_an_answer_of_the_api_and_text_inside_are_read_alike() ->
     bulk = _read(*(json.dumps(run).encode() for run in runs))
     assert [{**line, "request": _body(line)} for line in bulk] == [
         {**line, "request": _body(line)} for line in told
+    ]
+
+
+def test_a_bulk_export_is_parquet(tmp_path: Path) -> None:
+    """Runs as columns, with inputs, outputs and the rest as text, give the same calls."""
+    source, made = tmp_path / "runs.jsonl", tmp_path / "runs.parquet"
+    runs = [json.loads(line) for line in _lines("langchain")]
+    for run in runs:
+        for key in ("inputs", "outputs", "extra", "events"):
+            run[key] = json.dumps(run[key])
+    source.write_text("\n".join(map(json.dumps, runs)), encoding="utf-8")
+    with duckdb.connect() as database:
+        database.read_json(str(source)).write_parquet(str(made))
+    raw = made.read_bytes()
+    assert langsmith.matches(File("runs", io.BufferedReader(io.BytesIO(raw), 1 << 20)).head)
+    file = File("runs", io.BufferedReader(io.BytesIO(raw)))
+    told = [line for _, line in langsmith.read(file, Tally())]
+    expected = _read(*_lines("langchain"))
+    assert [{**line, "request": _body(line)} for line in told] == [
+        {**line, "request": _body(line)} for line in expected
     ]
 
 

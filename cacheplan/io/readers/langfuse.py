@@ -2,8 +2,9 @@
 
 ``data`` of the API (``/api/public/observations`` and ``v2``), the table's export as JSON, JSON
 lines or CSV, a trace that was downloaded, and the rows of an export to blob storage, whose
-names are in snake case (langfuse 5.0.4 and langfuse/langfuse of 2026-08-22, read and run
-2026-11). Only generations are calls.
+names are in snake case: JSON lines, CSV or Parquet (langfuse 5.0.4 and langfuse/langfuse of
+2026-08-22, read and run 2026-11). Only generations are calls. What a long Parquet file holds
+stands at its end, so there ``--from langfuse`` has to say it.
 
 * ``usageDetails`` are whatever an integration calls them. Langfuse adds all of them up
   where it is given no total, and prices them so: then input leaves out what was cached. It
@@ -32,8 +33,8 @@ from cacheplan.counted import either, exclusive
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.logged import moment
-from cacheplan.io.sheets import rows
-from cacheplan.io.tally import Tally
+from cacheplan.io.sheets import PARQUET, parquet_rows, rows
+from cacheplan.io.tally import Record, Tally
 from cacheplan.io.tracing import Calls
 from cacheplan.langchain_messages import as_chat, as_settings
 from cacheplan.spans import Span, decoded, text
@@ -56,6 +57,14 @@ _TELLING: Final = (
     ("usageDetails", "traceId"),
     ("usage_details", "trace_id"),
 )
+#: The columns of storage that are looked at.
+_STORED: Final = frozenset(
+    {
+        "id", "trace_id", "type", "parent_observation_id", "start_time", "end_time", "level",
+        "completion_start_time", "name", "metadata", "input", "output", "provided_model_name",
+        "model_parameters", "usage_details", "session_id", "trace_name",
+    }
+)  # fmt: skip
 #: In what order names of counts are looked at: the first that fits says what it is. Names of
 #: one kind are said of the same tokens, but for the output, which is parted.
 _COUNTS: Final = (
@@ -77,6 +86,9 @@ _TELEMETRY: Final = ("gen_ai.", "llm.", "ai.operationId", "openinference.")
 
 def matches(head: Head) -> bool:
     """Tell whether these are observations."""
+    if head.raw.startswith(PARQUET):
+        # The names stand at a file's end, and are seen here where it is short.
+        return all(name.encode() in head.raw for name in _TELLING[1])
     return any(
         head.has(*names)
         or head.columns.issuperset(names)
@@ -88,14 +100,23 @@ def matches(head: Head) -> bool:
 def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the calls among observations."""
     calls = Calls(tally)
-    table = any(file.head.columns.issuperset(names) for names in _TELLING)
-    table = table and file.head.raw.lstrip()[:1] not in (b"{", b"[")
-    for record in rows(file, tally) if table else records(file, tally, *_LISTS):
+    for record in _entries(file, tally):
         with tally.reading(file.name, record):
             row = typed(record.raw, _ROW)
             if _text(row, "type") == "GENERATION":
                 yield from _told(calls, record.number, row)
     yield from calls.rest()
+
+
+def _entries(file: File, tally: Tally) -> Iterator[Record]:
+    """Yield the observations of a file, whichever way they stand in it."""
+    head = file.head
+    if head.raw.startswith(PARQUET):
+        return parquet_rows(file, tally, _STORED)
+    table = any(head.columns.issuperset(names) for names in _TELLING)
+    if table and head.raw.lstrip()[:1] not in (b"{", b"["):
+        return rows(file, tally)
+    return records(file, tally, *_LISTS)
 
 
 def _told(calls: Calls, number: int, row: _Row) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -256,7 +277,7 @@ def _counted(details: Mapping[str, Any], provided: Mapping[str, Any]) -> Counted
         return None
     prompt, output, total = (found.get(kind) for kind in ("input", "output", "total"))
     parts = {kind: found.get(kind) for kind in ("read", "written", "short", "long")}
-    if _LEFT_IN in details:
+    if details.get(_LEFT_IN):
         prompt, total = max((prompt or 0) - (parts["written"] or 0), 0), everything
     sure = True
     if total == everything or (provided and "total" not in provided):

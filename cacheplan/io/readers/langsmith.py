@@ -1,8 +1,9 @@
 """LangSmith: runs as its SDKs and its API hand them out, of which those of models are calls.
 
-A run a line, in one list, or under ``runs``; a bulk export writes ``inputs``, ``outputs``
-and ``extra`` as text. Written by LangChain's tracers (Python and JavaScript) and by
-``wrap_anthropic`` (langsmith 0.15.0, langchain-anthropic 1.7.7, read and run 2026-11).
+A run a line, in one list, or under ``runs``; a bulk export is Parquet (a long one needs
+``--from langsmith``) and has ``inputs``, ``outputs`` and ``extra`` as text. Written by
+LangChain's tracers (Python and JavaScript) and by ``wrap_anthropic`` (langsmith 0.15.0,
+langchain-anthropic 1.7.7, read and run 2026-11).
 
 * LangChain's runs hold its own messages, and what the model was called with in
   ``extra.invocation_params``. The wrapper's hold the arguments of the SDK, with the system
@@ -31,6 +32,7 @@ from cacheplan.counted import either
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.logged import UNKEPT, Asked, asked, moment
+from cacheplan.io.sheets import PARQUET, parquet_rows
 from cacheplan.io.tally import Tally
 from cacheplan.langchain_messages import as_chat, as_settings
 from cacheplan.pieces import object_at
@@ -120,6 +122,9 @@ _USAGE: Final = msgspec.json.Decoder(_Usage)
 
 def matches(head: Head) -> bool:
     """Tell whether these are runs."""
+    if head.raw.startswith(PARQUET):
+        # The names stand at a file's end, and are seen here where it is short.
+        return all(name.encode() in head.raw for name in _TELLING)
     return any(head.has(name) or head.has(f"runs.{name}") for name in _TELLING)
 
 
@@ -132,7 +137,9 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
     told: set[str] = set()
     around: set[str] = set()
     held: tuple[int, dict[str, Any]] | None = None
-    for record in records(file, tally, "runs"):
+    stored = file.head.raw.startswith(PARQUET)
+    columns = _Run.__struct_fields__
+    for record in parquet_rows(file, tally, columns) if stored else records(file, tally, "runs"):
         with tally.reading(file.name, record):
             run = typed(record.raw, _RUN)
             if run.run_type != "llm":
