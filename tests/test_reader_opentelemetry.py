@@ -351,6 +351,7 @@ def test_broken_exports() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 def test_many_broken_exports() -> None:
     """Nor of a hundred thousand."""
     _fuzz(100_000, 2)

@@ -263,6 +263,7 @@ def test_broken_spans() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 def test_many_broken_spans() -> None:
     """Nor of a hundred thousand."""
     _fuzz(80_000, 2)
