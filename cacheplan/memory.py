@@ -19,7 +19,7 @@ import msgspec
 
 from cacheplan.errors import InputError
 from cacheplan.pending import State
-from cacheplan.reuse import AGAIN, AGES, LATE, STARTS, Counts, prior
+from cacheplan.reuse import AGAIN, AGES, LATE, PAUSED, STARTS, Counts, prior
 
 __all__ = ["LANES", "PREFIXES", "Lane", "Memory", "Seen", "Stored", "StoredPrefix", "read_stored"]
 
@@ -45,7 +45,11 @@ class Lane:
         """Return the counts of a place."""
         found = self.places.get(place)
         if found is None:
-            found = self.places[place] = Counts(prior(place))
+            if place.endswith(PAUSED):
+                found = Counts((0.0,) * LATE, self.at(place.removesuffix(PAUSED)))
+            else:
+                found = Counts(prior(place))
+            self.places[place] = found
         return found
 
 

@@ -4,7 +4,8 @@ A case is one use of a prefix at a place. It ends when the prefix is used again,
 is counted as not used again at an age only as far as it has lived through that age:
 nobody is taken to stay away because not enough time has passed. So two shares are known
 of every place, reuse within five minutes and reuse within the hour. They start from a
-prior that the place's role gives; the shares of one prefix start from its place's.
+prior that the place's role gives; the shares of one prefix start from its place's, and
+so do those of conversations that have just paused.
 
 This file may know the names of places and the times it is told: no prompt, no price, no
 mark.
@@ -21,6 +22,7 @@ __all__ = [
     "AGAIN",
     "AGES",
     "LATE",
+    "PAUSED",
     "SOON",
     "STARTS",
     "START_PLAIN",
@@ -61,6 +63,8 @@ TAIL_UNKNOWN: Final = "tail of unknown role"
 STEM: Final = "before "
 #: Before the name of a place: the prefix stood there before.
 AGAIN: Final = "again at "
+#: Behind the name of a tail: its conversation goes on after a gap between the lifetimes.
+PAUSED: Final = " after a pause"
 
 Ages = tuple[float, ...]
 
@@ -126,7 +130,7 @@ class Counts:
 
     def __init__(self, prior: Ages, parent: Counts | None = None) -> None:
         self.prior = prior
-        #: What these cases are part of: the place, for those of one prefix.
+        #: What these cases are part of: the place, for those of one prefix or after a pause.
         self.parent = parent
         self.hits = [0.0] * LATE
         self.passes = [0.0] * LATE

@@ -23,6 +23,7 @@ from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Rate, Sheet
 from cacheplan.reuse import (
     LATE,
+    PAUSED,
     SOON,
     START_PLAIN,
     START_TOOLS,
@@ -227,6 +228,13 @@ class Viewer:
             if stem > behind and not tree.unmarkable[stem] and tokens[stem] >= minimum:
                 spots.append(Spot(STEM + kind, stem, tokens[stem]))
         spots.append(Spot(kind, end, tokens[end]))
+        if goes_on and before is not None and SOON <= before.stage < LATE:
+            # Whether who paused will pause again is learned, so it is counted for itself.
+            tails = (kind, STEM + kind)
+            return [
+                spot._replace(place=spot.place + PAUSED) if spot.place in tails else spot
+                for spot in spots
+            ]
         return spots
 
     def _meet(

@@ -499,6 +499,35 @@ class TestRules:
                 at += 600
         assert longer >= 24
 
+    def test_after_a_pause_another_is_looked_for(self) -> None:
+        """People who begin to pause are known by their pauses, however quick all were before."""
+        diary = Diary()
+        head = diary.desk.head(2000, 3000)
+        longer = []
+        for talk in range(48):
+            node, at = diary.desk.add(head, 4000), 9000.0 * talk
+            for _ in range(6):
+                found = diary.send(at, node)
+                longer.append(any(lifetime == "1h" for _, lifetime in found))
+                node = diary.desk.add(diary.desk.add(node, 200, role="assistant"), 200)
+                at += 20 if talk < 40 else 600
+        assert not any(longer[6 * 20 : 6 * 40])
+        # The first talk that pauses teaches it; those after it are kept from their pause on.
+        later = [longer[6 * talk : 6 * talk + 6] for talk in range(42, 48)]
+        assert sum(map(sum, later)) >= 24
+
+    def test_a_pause_that_says_nothing_changes_little(self) -> None:
+        """Where each talk pauses once and never again, keeping it for 5 minutes stays right."""
+        desk = Desk()
+        head = desk.head(2000, 3000)
+        for talk in range(40):
+            node, at = desk.add(head, 4000), 9000.0 * talk
+            for turn in range(8):
+                desk.send(at, node)
+                node = desk.add(desk.add(node, 200, role="assistant"), 200)
+                at += 600 if turn == 3 else 20
+        assert ratio(desk.workload()) < 1.02
+
     def test_a_start_that_rests_between_quick_sessions_gets_the_hour(self) -> None:
         """What ends a call is used again at once, but its start has rested, and will again."""
         desk = Desk()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from cacheplan import memory as module
 from cacheplan.errors import InputError
 from cacheplan.memory import Lane, Memory, Seen, read_stored
-from cacheplan.reuse import AGES, LATE, STARTS
+from cacheplan.places import TAIL_TALK
+from cacheplan.reuse import AGES, LATE, PAUSED, STARTS
 
 
 def check(memory: Memory) -> None:
@@ -134,6 +135,22 @@ class TestBounds:
         memory.advance(10_000)
         assert lane.at("system").open == [0] * LATE
         assert sum(lane.at("system").passes) == LATE
+
+    def test_what_follows_a_pause_starts_from_its_place(self) -> None:
+        """It is forecast like its place at first, and soon by itself."""
+        lane = Lane()
+        place, paused = lane.at(TAIL_TALK), lane.at(TAIL_TALK + PAUSED)
+        for _ in range(100):
+            place.count(0, used=True)
+        assert paused.forecast(0.0) == pytest.approx(place.forecast(0.0))
+        for _ in range(12):
+            for age in range(2):
+                paused.count(age, used=False)
+            paused.count(2, used=True)
+        # They are cases of the place as well, of which they are few.
+        assert paused.forecast(0.0).short < 0.3
+        assert place.forecast(0.0).short > 0.8
+        assert paused.forecast(0.0).long > 0.9
 
     def test_time_passes_age_by_age(self) -> None:
         """A case is counted at each age once it has reached its end, and not before."""
