@@ -12,7 +12,9 @@ from typing import Any, Final
 import duckdb
 import pytest
 from lighthouse import BODIES, SYSTEM, TOOLS
+from msgspec.structs import replace
 from mutations import hostile_lines, survives
+from told import replayed, workload_of
 
 from cacheplan.chat import as_body
 from cacheplan.errors import InputError
@@ -125,6 +127,14 @@ def test_arguments_of_the_sdk_are_the_body_that_was_sent() -> None:
     told = _read(_raw("openinference.jsonl"))
     assert [line["request"] for line in told] == BODIES
     assert not any("lacks" in line for line in told)
+
+
+def test_the_prompt_and_the_times_are_enough_to_charge_it_again() -> None:
+    """The simulated service charges the calls of a whole log what the service did."""
+    pairs = replayed(workload_of(_read(_raw("openinference.jsonl"))))
+    assert len(pairs) == len(BODIES)
+    for recorded, usage in pairs:
+        assert replace(usage, output=recorded.output) == recorded
 
 
 def test_langchains_handler_loses_the_marks_of_tools() -> None:

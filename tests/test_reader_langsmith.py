@@ -11,7 +11,9 @@ from typing import Any, Final
 import duckdb
 import pytest
 from lighthouse import BODIES, SYSTEM
+from msgspec.structs import replace
 from mutations import hostile_lines, survives
+from told import replayed, workload_of
 
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
@@ -95,6 +97,16 @@ def test_langchains_bodies_are_those_that_were_sent() -> None:
                     block["content"] = [{"type": "text", "text": block["content"]}]
                     block["is_error"] = False
     assert [_body(line) for line in _read(*_lines("langchain"))] == expected
+
+
+@pytest.mark.parametrize("name", ["langchain", "wrapper"])
+def test_the_prompt_and_the_times_are_enough_to_charge_it_again(name: str) -> None:
+    """The simulated service charges the calls of a log what the service did."""
+    lines = [{**line, "request": _body(line)} for line in _read(*_lines(name))]
+    pairs = replayed(workload_of(lines))
+    assert len(pairs) == len(BODIES)
+    for recorded, usage in pairs:
+        assert replace(usage, output=recorded.output) == recorded
 
 
 def test_a_refused_call_keeps_its_prompt_and_the_kind_of_failure() -> None:

@@ -81,6 +81,8 @@ _LEFT_IN: Final = "cache_write.input_tokens"
 #: No prompt has a number of tokens that long.
 _DIGITS: Final = 16
 _CAMEL: Final = re.compile(r"_([a-z])")
+#: Where a span says how long the first of an answer took, which Langfuse has in a field.
+_FIRST: Final = "gen_ai.response.time_to_first_chunk"
 _TELEMETRY: Final = ("gen_ai.", "llm.", "ai.operationId", "openinference.")
 
 
@@ -129,17 +131,20 @@ def _told(calls: Calls, number: int, row: _Row) -> Iterator[tuple[int, dict[str,
     begin = row.get("startTime", row.get("start_time"))
     if begin is None:
         raise InputError("missing; a call needs its time", ("startTime",))
+    begin = begin.strip('"') if isinstance(begin, str) else begin
+    seconds = _wait(begin, row)
+    wait = {} if seconds is None else {_FIRST: seconds}
     span = Span(
         trace=_text(row, "trace_id"),
         id=_text(row, "id"),
         parent=_text(row, "parent_observation_id"),
         name=_text(row, "name"),
         scope=str(scope.get("name") or "") if isinstance(scope, dict) else "",
-        begin=begin.strip('"') if isinstance(begin, str) else begin,
+        begin=begin,
         failed=_text(row, "level") == "ERROR",
-        said=_drawn(said, row) if drawn else {},
+        said=_drawn(said, row) | wait if drawn else {},
     )
-    yield from calls.add(number, span, None if drawn else _spoken(row, metadata, span))
+    yield from calls.add(number, span, None if drawn else _spoken(row, metadata, seconds))
 
 
 def _drawn(said: Mapping[str, Any], row: _Row) -> dict[str, Any]:
@@ -181,7 +186,7 @@ def _object(row: _Row, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _spoken(row: _Row, metadata: Mapping[str, Any], span: Span) -> Spoken:
+def _spoken(row: _Row, metadata: Mapping[str, Any], wait: float | None) -> Spoken:
     """Return what an observation of an integration says of its call."""
     model = _text(row, "model") or _text(row, "provided_model_name")
     lacks: set[str] = set()
@@ -204,8 +209,8 @@ def _spoken(row: _Row, metadata: Mapping[str, Any], span: Span) -> Spoken:
         message=name if isinstance(name, str) and name.startswith("msg_") else None,
         session=_text(row, "session_id") or text(metadata, "langfuse_session_id"),
         label=_text(row, "trace_name") or None,
-        wait=_wait(span.begin, row),
-        failed="error" if span.failed else None,
+        wait=wait,
+        failed="error" if _text(row, "level") == "ERROR" else None,
     )
 
 
