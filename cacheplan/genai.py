@@ -163,13 +163,17 @@ def _counted(span: Span) -> Counted | None:
 def _body(span: Span, model: str, lacks: set[str]) -> dict[str, Any] | None:
     """Return the prompt as a body; ``None`` where none is told, or it was cut off."""
     found = decoded(span.said.get(_MESSAGES))
-    if isinstance(found, list):
-        body = _of_parts(span, found, lacks) | {"model": model}
-    else:
+    if not isinstance(found, list):
         messages = _older(span)
         if not messages:
             return None
         body = as_body(model, messages)
+    else:
+        # Some write the chat API's messages under the conventions' name.
+        plain = any(isinstance(each, dict) and "content" in each for each in found)
+        body = as_body(model, found) if plain else _of_parts(found, lacks) | {"model": model}
+        system = [*_instructions(span, lacks), *body.pop("system", ())]
+        body |= {"system": system} if system else {}
     tools = _tools(span)
     if tools is not None:
         body |= tooling.as_tools(tools)
@@ -178,15 +182,21 @@ def _body(span: Span, model: str, lacks: set[str]) -> dict[str, Any] | None:
     return body
 
 
-def _of_parts(span: Span, messages: list[Any], lacks: set[str]) -> dict[str, Any]:
+def _instructions(span: Span, lacks: set[str]) -> list[dict[str, Any]]:
+    """Return the system prompt where it stands by itself, as parts or as text."""
+    found = decoded(span.said.get("gen_ai.system_instructions"))
+    if not isinstance(found, str):
+        return list(_blocks(found, ("gen_ai.system_instructions",), lacks))
+    if found.startswith("["):
+        lacks.add("text")
+        return []
+    return [{"type": "text", "text": found}] if found else []
+
+
+def _of_parts(messages: list[Any], lacks: set[str]) -> dict[str, Any]:
     """Return a prompt that is told as messages of parts."""
     system: list[dict[str, Any]] = []
     said: list[dict[str, Any]] = []
-    instructions = decoded(span.said.get("gen_ai.system_instructions"))
-    if isinstance(instructions, str):
-        lacks.add("text" if instructions[:1] == "[" else "system")
-    else:
-        system += _blocks(instructions, ("gen_ai.system_instructions",), lacks)
     before = ""
     for at, message in enumerate(messages):
         path = (_MESSAGES, at)

@@ -238,6 +238,24 @@ class TestParts:
         shape = [(each["role"], len(each["content"])) for each in found["messages"]]
         assert shape == [("assistant", 1), ("user", 3), ("user", 1)]
 
+    @pytest.mark.parametrize(
+        "messages",
+        [
+            [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}],
+            [{"role": "user", "content": "Hi"}],
+            [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        ],
+    )
+    @pytest.mark.parametrize(
+        "instructions", ["Be brief.", '[{"type": "text", "content": "Be brief."}]']
+    )
+    def test_other_forms(self, messages: list[Any], instructions: str) -> None:
+        """Instructions may be plain text, and messages the chat API's."""
+        said = {"gen_ai.input.messages": messages, "gen_ai.system_instructions": instructions}
+        found = body(said)
+        assert found["system"] == [{"type": "text", "text": "Be brief."}]
+        assert found["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+
     def test_nobody_speaks(self) -> None:
         """A role that nobody has is refused at its place."""
         with pytest.raises(InputError) as caught:
