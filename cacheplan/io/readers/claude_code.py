@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +23,29 @@ import msgspec
 
 from cacheplan import facts
 from cacheplan.continuing import Continuing
-from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.tally import Record, Tally
+from cacheplan.journal import (
+    ANSWERING,
+    ASKED,
+    ASKING,
+    BLOB,
+    COSTS,
+    KIND,
+    NOTHING,
+    SHAPE,
+    Answering,
+    Sums,
+    added,
+    is_result,
+    moment,
+    plus,
+    said_in,
+    usage_in,
+    zoned,
+)
 from cacheplan.rebuilding import Asked, Rebuilding, Rebuilt
-from cacheplan.strict_json import quoted, typed
+from cacheplan.strict_json import typed
 from cacheplan.transcript import Message, Texts, Transcript
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
@@ -61,112 +78,6 @@ _WAITING: Final = 16
 _SESSION: Final = re.compile(r"[A-Za-z0-9-]+")
 
 Told = tuple[int, dict[str, Any]]
-
-
-class _Kind(msgspec.Struct, rename="camel"):
-    """What every line says."""
-
-    type: Any = None
-    uuid: Any = None
-    parent_uuid: Any = None
-
-
-class _Blob(msgspec.Struct):
-    """A message as the client recorded it."""
-
-    hash: str
-    message: msgspec.Raw
-
-
-class _Shape(msgspec.Struct, rename="camel"):
-    """System and tools as the client recorded them."""
-
-    shape_hash: str
-    shape: msgspec.Raw
-
-
-class _Counts(msgspec.Struct, rename="camel"):
-    """What the client counted of one model."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-
-
-class _Costs(msgspec.Struct, rename="camel"):
-    """What the client counted of a session so far."""
-
-    model_usage: dict[str, _Counts]
-
-
-class _User(msgspec.Struct):
-    """What a line of the user's says."""
-
-    content: msgspec.Raw
-
-
-class _Spent(msgspec.Struct):
-    """An answer's usage, as far as it is added up here."""
-
-    input_tokens: int | None = 0
-    output_tokens: int | None = 0
-    cache_read_input_tokens: int | None = 0
-    cache_creation_input_tokens: int | None = 0
-
-
-class _Assistant(msgspec.Struct):
-    """What a line of an answer says."""
-
-    content: msgspec.Raw
-    model: str
-    id: str | None = None
-    usage: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Asking(msgspec.Struct, rename="camel"):
-    """A line of the user's."""
-
-    message: _User
-    timestamp: str
-
-
-class _Answering(msgspec.Struct, rename="camel"):
-    """A line of an answer."""
-
-    message: _Assistant
-    timestamp: str
-    request_id: str | None = None
-    request_ref: str | None = None
-    request_session_id: str | None = None
-    session_id: str | None = None
-    is_sidechain: bool | None = None
-    is_api_error_message: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """What tells its request from all others."""
-        found = self.request_ref or self.request_id or self.message.id
-        if found is None:
-            raise InputError("missing", ("message", "id"))
-        return found
-
-
-_KIND: Final = msgspec.json.Decoder(_Kind)
-_ASKED: Final = msgspec.json.Decoder(Asked)
-_BLOB: Final = msgspec.json.Decoder(_Blob)
-_SHAPE: Final = msgspec.json.Decoder(_Shape)
-_COSTS: Final = msgspec.json.Decoder(_Costs)
-_ASKING: Final = msgspec.json.Decoder(_Asking)
-_ANSWERING: Final = msgspec.json.Decoder(_Answering)
-_SPENT: Final = msgspec.json.Decoder(_Spent | None)
-_ANY: Final = msgspec.json.Decoder()
-#: Content is text or a list of blocks, each of which says what it is.
-_CONTENT: Final[msgspec.json.Decoder[str | list[dict[str, Any]]]] = msgspec.json.Decoder(
-    str | list[dict[str, Any]]
-)
-
-Sums = tuple[int, int, int, int]
 
 
 def matches(head: Head) -> bool:
@@ -202,9 +113,9 @@ class _Call:
         self.visible: list[Message] = []
         self.newest = ""
         #: The first line of the answer, and the newest usage.
-        self.answer: _Answering | None = None
+        self.answer: Answering | None = None
         self.usage: Any = None
-        self.sums: Sums = (0, 0, 0, 0)
+        self.sums: Sums = NOTHING
 
 
 class _Reading:
@@ -221,13 +132,13 @@ class _Reading:
         self._waiting: OrderedDict[str, _Call] = OrderedDict()
         #: Calls that left.
         self._left: set[str] = set()
-        self._sums: Sums = (0, 0, 0, 0)
+        self._sums: Sums = NOTHING
         #: What the client counted last, and what the calls before it add up to.
         self._counted: tuple[Sums, Sums] | None = None
 
     def take(self, record: Record) -> None:
         """Take in one line; those of other kinds matter only if something hangs on them."""
-        kind = typed(record.raw, _KIND)
+        kind = typed(record.raw, KIND)
         uuid = kind.uuid if isinstance(kind.uuid, str) else ""
         parent = kind.parent_uuid if isinstance(kind.parent_uuid, str) else ""
         match kind.type:
@@ -238,34 +149,34 @@ class _Reading:
             case "api-request":
                 self._request(record)
             case "api-request-blob":
-                blob = typed(record.raw, _BLOB)
+                blob = typed(record.raw, BLOB)
                 if not self._rebuilding.add_message(blob.hash, record.number, blob.message):
                     self._tally.count(UNPROVED)
             case "api-request-shape":
-                shape = typed(record.raw, _SHAPE)
+                shape = typed(record.raw, SHAPE)
                 if not self._rebuilding.add_shape(shape.shape_hash, shape.shape):
                     self._tally.count(UNPROVED)
             case "cost-state":
-                self._counted = _added(typed(record.raw, _COSTS)), self._sums
+                self._counted = added(typed(record.raw, COSTS)), self._sums
             case _ if uuid:
                 self._lines.note(record.number, uuid, parent)
 
     def _ask(self, record: Record, uuid: str, parent: str) -> None:
         """Take in what the user says, and results of tools."""
-        line = typed(record.raw, _ASKING)
-        _moment(line.timestamp)
-        said = _said(line.message.content)
+        line = typed(record.raw, ASKING)
+        moment(line.timestamp)
+        said = said_in(line.message.content)
         if not said:
             self._lines.note(record.number, uuid, parent)
             return
         self._texts.put(record.number, line.message.content)
-        result = any(_is_result(block) for block in said)
+        result = any(is_result(block) for block in said)
         self._lines.ask(record.number, uuid, parent, line.timestamp, result=result)
 
     def _request(self, record: Record) -> None:
         """Take in a request that is being sent."""
-        asked = typed(record.raw, _ASKED)
-        _moment(asked.timestamp)
+        asked = typed(record.raw, ASKED)
+        moment(asked.timestamp)
         if asked.id in self._waiting or asked.id in self._left:
             return
         call = self._waiting[asked.id] = _Call(record.number, asked.id)
@@ -273,10 +184,10 @@ class _Reading:
 
     def _answer(self, record: Record, uuid: str, parent: str) -> None:
         """Take in a line of an answer."""
-        line = typed(record.raw, _ANSWERING)
-        _moment(line.timestamp)
-        name, said = line.name, _said(line.message.content)
-        usage, sums = _usage(line.message.usage)
+        line = typed(record.raw, ANSWERING)
+        moment(line.timestamp)
+        name, said = line.name, said_in(line.message.content)
+        usage, sums = usage_in(line.message.usage)
         if line.is_api_error_message or line.message.model == "<synthetic>":
             self._lines.note(record.number, uuid, parent)
             self._tally.count(SYNTHETIC)
@@ -293,7 +204,7 @@ class _Reading:
             call.answer = line
             call.visible, call.newest = self._lines.prompt(index)
         if any(sums):
-            self._sums = _plus(self._sums, sums, call.sums)
+            self._sums = plus(self._sums, sums, call.sums)
             call.sums, call.usage = sums, usage
 
     def told(self, waiting: int) -> Iterator[Told]:
@@ -308,7 +219,7 @@ class _Reading:
             else:
                 yield call.number, {**prompt, **_around(call, call.answer)}
 
-    def _unfit(self, call: _Call, answer: _Answering) -> str:
+    def _unfit(self, call: _Call, answer: Answering) -> str:
         """Say why a call is left out, if it is."""
         copied = answer.request_session_id not in (None, answer.session_id)
         if copied and self._beside(str(answer.request_session_id)):
@@ -324,7 +235,7 @@ class _Reading:
         named = _SESSION.fullmatch(session) is not None
         return named and self._path.with_name(f"{session}.jsonl").is_file()
 
-    def _prompt(self, call: _Call, answer: _Answering) -> dict[str, Any] | None:
+    def _prompt(self, call: _Call, answer: Answering) -> dict[str, Any] | None:
         """Return a call's request: as it was sent, or else as far as it is shown."""
         if call.rebuilt is not None and call.asked is not None:
             rebuilt = call.rebuilt
@@ -356,28 +267,7 @@ class _Reading:
             self._tally.count(EXCEEDS)
 
 
-def _said(content: msgspec.Raw) -> str | list[dict[str, Any]]:
-    """Return what content says; what is none is refused."""
-    try:
-        return typed(content, _CONTENT)
-    except InputError as error:
-        raise error.within("content").within("message") from error
-
-
-def _is_result(block: Any) -> bool:
-    """Tell whether a block of the user's is what a tool answered."""
-    return isinstance(block, dict) and block.get("type") == "tool_result"
-
-
-def _usage(raw: msgspec.Raw) -> tuple[Any, Sums]:
-    """Read the usage of an answer, and what of it is added up."""
-    try:
-        return typed(raw, _ANY), _sums(typed(raw, _SPENT))
-    except InputError as error:
-        raise error.within("usage").within("message") from error
-
-
-def _around(call: _Call, answer: _Answering) -> dict[str, Any]:
+def _around(call: _Call, answer: Answering) -> dict[str, Any]:
     """Return what a call's line says besides its prompt."""
     response = {"id": answer.message.id, "usage": call.usage}
     line = {
@@ -390,51 +280,12 @@ def _around(call: _Call, answer: _Answering) -> dict[str, Any]:
     return {key: part for key, part in line.items() if part is not None}
 
 
-def _times(call: _Call, answer: _Answering) -> dict[str, Any]:
+def _times(call: _Call, answer: Answering) -> dict[str, Any]:
     """Return when a call began, and how long its answer took to begin."""
     begun = call.asked.timestamp if call.asked else call.newest
     if not begun:
-        return {"at": _zoned(answer.timestamp)}
-    after = (_moment(answer.timestamp) - _moment(begun)).total_seconds()
+        return {"at": zoned(answer.timestamp)}
+    after = (moment(answer.timestamp) - moment(begun)).total_seconds()
     if after < 0:
-        return {"at": _zoned(answer.timestamp)}
-    return {"at": _zoned(begun), "first_token_after": after}
-
-
-def _moment(written: str) -> datetime:
-    """Read a time; without a zone it is UTC."""
-    try:
-        return datetime.fromisoformat(_zoned(written))
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{quoted(written)} is not a time", ("timestamp",)) from error
-
-
-def _zoned(written: str) -> str:
-    """Return a time with its zone."""
-    clock = written.upper().partition("T")[2]
-    return written if any(sign in clock for sign in "Z+-") else f"{written}Z"
-
-
-def _sums(spent: _Spent | _Counts | None) -> Sums:
-    """Return what was counted, to be added up."""
-    if spent is None:
-        return 0, 0, 0, 0
-    return (
-        spent.input_tokens or 0,
-        spent.output_tokens or 0,
-        spent.cache_read_input_tokens or 0,
-        spent.cache_creation_input_tokens or 0,
-    )
-
-
-def _plus(sums: Sums, new: Sums, old: Sums) -> Sums:
-    """Return sums in which one answer's count has been replaced."""
-    return tuple(total + one - two for total, one, two in zip(sums, new, old, strict=True))  # type: ignore[return-value]
-
-
-def _added(costs: _Costs) -> Sums:
-    """Return what the client counted of all models."""
-    sums: Sums = (0, 0, 0, 0)
-    for counts in costs.model_usage.values():
-        sums = _plus(sums, _sums(counts), (0, 0, 0, 0))
-    return sums
+        return {"at": zoned(answer.timestamp)}
+    return {"at": zoned(begun), "first_token_after": after}
