@@ -12,7 +12,7 @@ from cacheplan.bounds import Bounds, bounds
 from cacheplan.calibration import Calibration, calibrate
 from cacheplan.policies import BASELINES, Policy
 from cacheplan.prices import Sheet
-from cacheplan.projection import Bill, Projection, project, replay
+from cacheplan.projection import Projection, billed, project, replay
 from cacheplan.tables import aligned, count, dollars, html, percent, ratio
 from cacheplan.usage import Usage
 from cacheplan.workload import Workload
@@ -194,23 +194,12 @@ def compare(
         output_tokens=sum(call.output for call in workload),
         tokens_from=workload.tokens_from,
         projections=tuple(projections),
-        billed=_billed(workload, sheet),
+        billed=billed(workload, sheet),
         calibration=calibration,
         bounds=bounds(workload, sheet),
         foreseeing=tuple(policy.name for policy in policies if policy.knows_future),
         notes=workload.notes,
     )
-
-
-def _billed(workload: Workload, sheet: Sheet) -> tuple[Decimal | None, Decimal | None] | None:
-    """Price the recorded usage, where every call has one."""
-    bill = Bill(sheet)
-    for call in workload:
-        if call.recorded is None:
-            return None
-        bill.add(call.recorded, call.tariff, call.at)
-    cost, input_cost = bill.costs()
-    return input_cost, cost
 
 
 def _policy_json(

@@ -51,7 +51,9 @@ def settle(
         if call.recorded is not None:
             closing = max(call.recorded.prompt - tree.tokens[call.tip], 0)
             calls[number] = msgspec.structs.replace(call, closing=closing)
-    if counted and len(fitting) == len(counted):
+    # A call that failed was counted by nobody.
+    answered = [number for number in counted if not calls[number].failed]
+    if answered and fitting.issuperset(answered):
         return calls, "usage"
     return calls, "estimated" if counted and estimated else "counted"
 

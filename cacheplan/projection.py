@@ -31,6 +31,7 @@ __all__ = [
     "Marker",
     "Projection",
     "Served",
+    "billed",
     "blind",
     "cache_for",
     "project",
@@ -179,6 +180,22 @@ class Bill:
         both = [(self._rates[key], Usage(*sums)) for key, sums in self._sums.items()]
         cost = sum((rate.cost(usage) for rate, usage in both), Decimal())
         return cost, sum((rate.input_cost(usage) for rate, usage in both), Decimal())
+
+
+def billed(workload: Workload, sheet: Sheet) -> tuple[Decimal | None, Decimal | None] | None:
+    """Price the recorded usage, of prompts alone and as a whole, where every call has one.
+
+    A call that failed was billed to nobody.
+    """
+    bill, counted = Bill(sheet), False
+    for call in workload:
+        if call.recorded is not None:
+            bill.add(call.recorded, call.tariff, call.at)
+            counted = True
+        elif not call.failed:
+            return None
+    cost, input_cost = bill.costs()
+    return (input_cost, cost) if counted else None
 
 
 def cache_for(workload: Workload, sheet: Sheet) -> SimulatedCache:

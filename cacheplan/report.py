@@ -21,7 +21,7 @@ from cacheplan.linter import Findings, lint
 from cacheplan.origins import Origins
 from cacheplan.plan import Plan
 from cacheplan.portraits import Portrait, portraits
-from cacheplan.projection import Bill, Projection
+from cacheplan.projection import Projection, billed
 from cacheplan.screen import WIDTH, Pen, Screen, plain
 from cacheplan.shared import Shared, shared
 from cacheplan.steps import Step, Sum, steps
@@ -249,7 +249,7 @@ def review(
         shared=shared(subject, found.plan),
         portraits=portraits(subject, found.plan),
         branches=branches(subject),
-        billed=_billed(subject),
+        billed=(billed(workload, subject.sheet) or (None,))[0],
         origins=workload.origins,
     )
     return replace(made, notes=tuple(_notes(workload, made)))
@@ -268,16 +268,6 @@ def _unheard(_: str) -> None:
     """Say nothing."""
 
 
-def _billed(subject: Subject) -> Decimal | None:
-    """Price what was recorded, where every call says what was counted."""
-    bill = Bill(subject.sheet)
-    for call in subject.workload:
-        if call.recorded is None:
-            return None
-        bill.add(call.recorded, call.tariff, call.at)
-    return bill.costs()[1]
-
-
 def _notes(workload: Workload, made: Review) -> Iterator[str]:
     """Say what could not be evaluated, and what was left out."""
     planned, marked = (made.comparison[name].input_cost for name in ("planned", "as-marked"))
@@ -288,7 +278,9 @@ def _notes(workload: Workload, made: Review) -> Iterator[str]:
             " different prompts, so nothing is said to be saved between them."
         )
     elif planned is not None and marked:
-        how = "recorded, where nobody knows the marks" if made.found.paid.recorded else "marked"
+        how = "marked"
+        if made.found.paid.recorded:
+            how = "marked, or as recorded where nobody knows the marks"
         yield (
             f"On the calls that are scored, a plan costs {ratio(planned / marked)} of what they"
             f" cost as {how}."

@@ -106,6 +106,13 @@ class TestBilled:
             "cost_usd": 0.0126,
         }
 
+    def test_some_failed(self) -> None:
+        """A call that came to nothing was billed to nobody, and the rest is known."""
+        failed = {**LINE, "at": 9, "response": {"type": "error"}}
+        found = compared(RECORDED, failed)
+        assert found.billed == compared(RECORDED).billed
+        assert compared(failed).billed is None
+
     def test_some_recorded(self) -> None:
         """A bill of which a part is missing is none, while the calibration stands."""
         found = compared(RECORDED, {**LINE, "at": 9})

@@ -231,3 +231,12 @@ class TestConverting:
         (line,) = converted([path], Tally(), None, None, whole=False, watch=lambda _: None)
         (call,) = calls(path)
         assert tuple(json.loads(line).get("lacks", ())) == call.lacks
+
+
+def test_names_that_are_used_again_name_other_calls(tmp_path: Path) -> None:
+    """Two batches may call their entries alike; one batch in two files is one."""
+    entries = [{"custom_id": "one", "params": body} for body in BODIES[:2]]
+    first = write(tmp_path / "monday.jsonl", entries[:1])
+    second = write(tmp_path / "tuesday.jsonl", entries[1:])
+    assert len(calls(first, second)) == 2
+    assert len(calls(first, second, first)) == 2

@@ -495,3 +495,13 @@ class TestAnswers:
         made = {key: part for key, part in (self.ANSWER | wrong).items() if part is not None}
         with pytest.raises(InputError, match=r"answers|response"):
             taken(made)
+
+
+def test_a_failed_call_hides_no_counts() -> None:
+    """Lengths are the service's own where every call that it answered says so."""
+    usage = {"input_tokens": 40, "output_tokens": 1}
+    answered = line(usage=usage)
+    failed = line(at=1, response={"type": "error"})
+    assert taken(answered, failed).tokens_from == "usage"
+    assert taken(answered, line(at=1)).tokens_from != "usage"
+    assert taken(failed).tokens_from != "usage"

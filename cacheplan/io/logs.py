@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from xxhash import xxh3_128_hexdigest
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head
@@ -162,7 +163,11 @@ def _by_name(form: str) -> ModuleType:
 
 
 class _Once:
-    """Tells a call that was told before: by the response's id, or its own within a format."""
+    """Tells a call that was told before.
+
+    That is one with the same response's id; or with the same id within a format and the
+    same request, since what a program names its requests it may use again.
+    """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -172,17 +177,23 @@ class _Once:
         """Tell whether nobody told this call before."""
         response = line.get("response")
         names = [("", response.get("id"))] if isinstance(response, dict) else []
-        names.append((form if "answers" not in line else f"{form} answers", line.get("id")))
+        names.append((self._what(form, line), line.get("id") or line.get("answers")))
         known = {(of, name) for of, name in names if isinstance(name, str) and name}
-        if known & self._seen:
+        if not known.isdisjoint(self._seen):
             self._tally.count(_TWICE)
             return False
         self._seen |= known
         return True
 
+    @staticmethod
+    def _what(form: str, line: dict[str, Any]) -> str:
+        """Say what a line of a format says, besides its names and times."""
+        said = (line.get("extends"), line.get("keep"), line.get("request"), line.get("response"))
+        return f"{form} {xxh3_128_hexdigest(_written(said))}"
 
-def _written(line: dict[str, Any]) -> bytes:
-    """Write a line; half a surrogate pair is escaped, since no UTF-8 holds it."""
+
+def _written(line: Any) -> bytes:
+    """Write a line, or a part of it; half a surrogate pair is escaped, since no UTF-8 holds it."""
     try:
         return msgspec.json.encode(line)
     except UnicodeEncodeError:
