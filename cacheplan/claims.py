@@ -70,6 +70,10 @@ class Claims:
             )
         return self._known[needs]
 
+    def silent(self, rules: Sequence[ModuleType]) -> tuple[str, ...]:
+        """Return the codes of rules that no call says enough for."""
+        return tuple(rule.CODE for rule in rules if self._of(rule) is None)
+
     def notes(self, rules: Sequence[ModuleType]) -> Iterator[str]:
         """Say what is missing, in how many calls, and what is not said for it."""
         calls = len(self._subject.workload)
@@ -83,7 +87,7 @@ class Claims:
 
     def _left(self, rules: Sequence[ModuleType]) -> Iterator[str]:
         """Say which rules saw no call, and which only some."""
-        out = [rule.CODE for rule in rules if self._of(rule) is None]
+        out = self.silent(rules)
         part = [rule.CODE for rule in rules if rule.CODE not in out]
         if part:
             yield f"{_listed(part)} looked only at the others"

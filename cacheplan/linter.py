@@ -57,6 +57,8 @@ class Findings:
     edits: tuple[Edit, ...] = ()
     #: By word of ``LACKING``: the calls whose source does not say it.
     lacks: Mapping[str, int] = field(default_factory=dict)
+    #: Codes of rules that are left out, since no call says what they need.
+    silent: tuple[str, ...] = ()
     #: What is not said for that, and what the team's terms did to the findings, in sentences.
     notes: tuple[str, ...] = ()
 
@@ -129,6 +131,7 @@ def lint(
         plan=plan,
         edits=tuple(edits),
         lacks=claims.lacks,
+        silent=claims.silent(terms.running(rules)),
         notes=(
             *claims.notes(terms.running(rules)),
             *terms.notes(found, told, len(priced) - len(told), subject.lanes),

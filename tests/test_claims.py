@@ -540,6 +540,19 @@ def test_costs_count_no_bill_that_nobody_knows(files: Path) -> None:
     assert "what is simulated" not in said
 
 
+def test_a_check_for_a_rule_that_could_not_look_is_no_pass(files: Path) -> None:
+    """Asked to fail by a rule that is left out, a review says that it was not evaluated."""
+    del files
+
+    def check(rule: str) -> Result:
+        return CliRunner().invoke(main, ["review", "silent.jsonl", "--fail-on", rule])
+
+    failed = check("CP102")
+    assert failed.exit_code == 3
+    assert "no call says what CP102 needs, so it was not looked for" in failed.stderr
+    assert check("CP001").exit_code == check("error").exit_code == 0
+
+
 @pytest.mark.parametrize("command", ["levers", "migrate"])
 def test_what_alters_calls_says_that_their_marks_are_not_known(files: Path, command: str) -> None:
     """Calls of unknown marks are altered as if they had none, and that is said."""

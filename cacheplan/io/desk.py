@@ -165,7 +165,8 @@ class Desk:
         """End the command with what was found at or above a threshold, if there is one.
 
         Where a price is unknown, only what is as grave at any price counts as found: a
-        warning that nobody could price may be a note, so there the price is missing.
+        warning that nobody could price may be a note, so there the price is missing. A rule
+        that no call says enough for has not found nothing: it did not look.
         """
         from cacheplan.terms import at_any_price, failing
 
@@ -174,6 +175,10 @@ class Desk:
             hit = [finding for finding in hit if at_any_price(finding, wanted)]
         if not hit:
             self.leave(found.unpriced, found.unmeasured)
+            if wanted in found.found.silent:
+                raise UnknownFactError(
+                    f"no call says what {wanted} needs, so it was not looked for"
+                )
             return
         self.note(f"findings at or above {wanted}: {len(hit)}")
         for model in dict.fromkeys((*found.unpriced, *found.unmeasured)):
