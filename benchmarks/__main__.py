@@ -20,6 +20,7 @@ TABLES = {
     "readme": "the figures of the README, from the kept results",
     "rules": "the pages of the rules, from their docstrings",
     "memory": "the most memory that reading and simulating a large log takes",
+    "transcripts": "a folder of Claude Code's transcripts against json.loads, and its peak",
 }
 
 
