@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from lighthouse import ANSWERS, BODIES, MODEL
 from cacheplan.errors import InputError
 from cacheplan.io.documents import Head
 from cacheplan.io.logs import FORMATS, converted, format_of, names_of_formats
+from cacheplan.io.moments import moment
 from cacheplan.io.reading import lines, read
 from cacheplan.io.tally import Tally
 from cacheplan.workload import Workload
+
+LOGS = Path(__file__).parent / "logs"
 
 
 def runs(first: int = 0, end: int = 4) -> list[dict[str, Any]]:
@@ -240,3 +245,81 @@ def test_names_that_are_used_again_name_other_calls(tmp_path: Path) -> None:
     second = write(tmp_path / "tuesday.jsonl", entries[1:])
     assert len(calls(first, second)) == 2
     assert len(calls(first, second, first)) == 2
+
+
+class TestOwnTranscripts:
+    """``claude-code`` stands for the user's own sessions."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A user who has had a few sessions."""
+        kept = json.loads(gzip.decompress((LOGS / "claude_code.json.gz").read_bytes()))
+        for name, text in kept["files"].items():
+            path = tmp_path / "projects" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path))
+        return tmp_path
+
+    def test_all_of_them_are_read(self, home: Path) -> None:
+        """Sub-agents included, and each call once, though sessions were taken up again."""
+        found = calls("claude-code")
+        assert {call.label for call in found} >= {"main", "subagent"}
+        ids = [call.id for call in found]
+        assert len(ids) == len(set(ids)) == len(calls(home / "projects"))
+
+    def test_older_ones_are_left_alone(self, home: Path) -> None:
+        """Files that nobody wrote to since then are not opened."""
+        for path in (home / "projects").rglob("*.jsonl"):
+            os.utime(path, (0, 0))
+        with pytest.raises(InputError, match="claude-code: no files in it"):
+            calls("claude-code", since=moment("7d"))
+
+    def test_who_has_none_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A user without Claude Code gets a sentence."""
+        monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "nowhere"))
+        with pytest.raises(InputError, match="claude-code: no files in it"):
+            calls("claude-code")
+
+    def test_a_file_of_that_name_comes_first(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What lies here is what is meant."""
+        monkeypatch.chdir(home)
+        write(home / "claude-code", [own()])
+        assert len(calls("claude-code")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-01", 1_793_491_200),
+        ("2026-11-01T01:00:00+01:00", 1_793_491_200),
+        ("2026-11-01 00:00", 1_793_491_200),
+    ],
+)
+def test_moments_are_utc_unless_they_say_so(text: str, seconds: float) -> None:
+    """A day, or a time, with its zone or without."""
+    assert moment(text) == seconds
+
+
+@pytest.mark.parametrize(("text", "ago"), [("30m", 1800), ("12h", 43_200), ("7d", 604_800)])
+def test_so_long_ago(text: str, ago: float) -> None:
+    """Minutes, hours, days and weeks before now."""
+    assert abs(time.time() - ago - moment(text)) < 60
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "7 d", "-7d", "99999999999d", "2026-13-01"])
+def test_other_words_are_no_moment(text: str) -> None:
+    """They are answered with what would be one."""
+    with pytest.raises(InputError, match="is no time: 30m, 12h, 7d, 2w"):
+        moment(text)
+
+
+def test_calls_before_a_moment_are_left_out(tmp_path: Path) -> None:
+    """``--since`` holds for every format."""
+    path = write(tmp_path / "runs.jsonl", runs())
+    found = calls(path, since=moment("2026-11-21T10:02:00"))
+    assert [call.id for call in found] == [run["id"] for run in runs(2)]
+    with pytest.raises(InputError, match="no calls in it"):
+        calls(path, since=moment("2026-11-22"))
