@@ -80,3 +80,44 @@ def test_damaged_parquet_is_an_error() -> None:
     """A Parquet file without its end is one line, not a traceback."""
     with pytest.raises(InputError, match="this Parquet file is damaged"):
         list(parquet_rows(_file(b"PAR1 and no more"), Tally(), {"one"}))
+
+
+def _parquet(folder: Path, query: str, options: str = "") -> File:
+    """Return a Parquet file with what a query finds."""
+    path = folder / "found.parquet"
+    duckdb.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet {options})")
+    return _file(path.read_bytes())
+
+
+@pytest.mark.parametrize("size", [2_048, 100_000])
+def test_parquet_gives_every_row_in_its_order(tmp_path: Path, size: int) -> None:
+    """However a file groups its rows, all of them come out, in order."""
+    query = "SELECT i AS one, 'x' || i AS two FROM range(5000) t(i)"
+    file = _parquet(tmp_path, query, f", ROW_GROUP_SIZE {size}")
+    found = list(parquet_rows(file, Tally(), {"one", "two"}))
+    assert [json.loads(each.raw) for each in found] == [
+        {"one": at, "two": f"x{at}"} for at in range(5_000)
+    ]
+    assert [each.number for each in found] == list(range(1, 5_001))
+
+
+def test_parquet_may_have_no_rows(tmp_path: Path) -> None:
+    """An empty table has none, and is no error."""
+    file = _parquet(tmp_path, "SELECT 1 AS one WHERE false")
+    assert list(parquet_rows(file, Tally(), {"one"})) == []
+
+
+def test_parquet_of_any_kind_of_column(tmp_path: Path) -> None:
+    """Objects, times and exact numbers are written as JSON has them."""
+    query = """SELECT {'a': [1, 2]} AS inner, TIMESTAMP '2026-11-21 09:00:00.25' AS at,
+        TIMESTAMPTZ '2026-11-21 09:00:00+00' AS zoned, 1.5::DECIMAL(4, 2) AS cost,
+        '{"b": 1}'::JSON AS text"""
+    wanted = {"inner", "at", "zoned", "cost", "text"}
+    [found] = parquet_rows(_parquet(tmp_path, query), Tally(), wanted)
+    assert json.loads(found.raw) == {
+        "inner": {"a": [1, 2]},
+        "at": "2026-11-21T09:00:00.250000",
+        "zoned": "2026-11-21 09:00:00+00",
+        "cost": "1.50",
+        "text": '{"b": 1}',
+    }

@@ -26,8 +26,8 @@ __all__ = ["PARQUET", "parquet_rows", "rows"]
 PARQUET: Final = b"PAR1"
 #: A cell may hold a whole prompt; the module's own limit is an eighth of a megabyte.
 _CELL: Final = 1 << 30
-#: Rows that are held at once.
-_ROWS: Final = 64
+#: How many rows are asked for at once, if a file's own groups are smaller.
+_AT_ONCE: Final = 256
 
 
 def rows(file: File, tally: Tally) -> Iterator[Record]:
@@ -90,17 +90,11 @@ def parquet_rows(file: File, tally: Tally, wanted: Collection[str]) -> Iterator[
         shutil.copyfileobj(file.stream, kept)
         kept.flush()
         try:
-            database.execute("SET autoinstall_known_extensions = false")
-            database.execute("SET TimeZone = 'UTC'")
-            found = database.execute("SELECT * FROM read_parquet(?) LIMIT 0", [kept.name])
-            kinds = {name: str(kind) for name, kind, *_ in found.description if name in wanted}
-            names = list(kinds)
-            columns = ", ".join(map(_column, names, kinds.values())) or "NULL"
-            found = database.execute(f"SELECT {columns} FROM read_parquet(?)", [kept.name])  # noqa: S608 -- only names that are wanted
-            while batch := found.fetchmany(_ROWS):
-                for cells in batch:
-                    number += 1
-                    yield Record(number, _written(names, cells))
+            for setting in _SETTINGS:
+                database.execute(setting)
+            for cells in _cells(database, kept.name, wanted):
+                number += 1
+                yield Record(number, _written(cells))
         except duckdb.Error as error:
             with tally.reading(file.name, Record(number + 1, b"{}")):
                 raise InputError("this Parquet file is damaged") from error
@@ -113,7 +107,39 @@ def _column(name: str, kind: str) -> str:
     return f"CAST({quoted} AS VARCHAR)" if zoned else quoted
 
 
-def _written(names: list[str], cells: tuple[Any, ...]) -> bytes:
+def _cells(database: Any, path: str, wanted: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows, a few groups of a file at a time: a result is held whole."""
+    found = database.execute("SELECT * FROM read_parquet(?) LIMIT 0", [path])
+    kinds = {name: str(kind) for name, kind, *_ in found.description if name in wanted}
+    columns = ", ".join(map(_column, kinds, kinds.values())) or "NULL"
+    rows = f"SELECT {columns} FROM read_parquet(?, file_row_number = true)"  # noqa: S608 -- only names that are wanted
+    groups = database.execute(_GROUPS, [path]).fetchall()
+    first = end = 0
+    for at, (number,) in enumerate(groups, 1):
+        end += number
+        if end - first >= _AT_ONCE or at == len(groups):
+            span = [path, first, end - 1]
+            part = database.execute(f"{rows} WHERE file_row_number BETWEEN ? AND ?", span)
+            while batch := part.fetchmany(_AT_ONCE):
+                yield from (dict(zip(kinds, cells, strict=False)) for cells in batch)
+            first = end
+
+
+#: How many rows there are in each group of a file.
+_GROUPS: Final = """
+SELECT any_value(row_group_num_rows) FROM parquet_metadata(?)
+GROUP BY row_group_id ORDER BY row_group_id
+"""
+#: Nothing is fetched, nothing is drawn, and times without a zone stay what they are.
+_SETTINGS: Final = (
+    "SET autoinstall_known_extensions = false",
+    "SET enable_progress_bar = false",
+    "SET threads = 1",
+    "SET TimeZone = 'UTC'",
+)
+
+
+def _written(cells: dict[str, Any]) -> bytes:
     """Write a row as an object."""
-    row = {name: cell for name, cell in zip(names, cells, strict=False) if cell is not None}
+    row = {name: cell for name, cell in cells.items() if cell is not None}
     return msgspec.json.encode(row, enc_hook=str)
