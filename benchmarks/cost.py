@@ -293,7 +293,8 @@ def _keep(
         for row in rows:
             before = by_name.get(row["workload"], {})
             if all(before.get(key) == row[key] for key in _SAME):
-                for name in package.ways:
+                # Digests have no text to hand to a package, and so no figure of one.
+                for name in filter(before["scores"].__contains__, package.ways):
                     table[row["workload"]][name] = Score(**before["scores"][name])
 
 

@@ -168,8 +168,8 @@ def test_who_sends_other_prompts_sets_no_bar() -> None:
 def test_packages_that_are_not_asked_keep_their_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only where the workload and its prices are still the same."""
-    package = Package("p", (), "p", {"meek": "way"})
+    """Only where the workload and its prices are still the same, and where there are any."""
+    package = Package("p", (), "p", {"meek": "way", "new": "another way"})
     found = results({"planned": (1.1, 1.5), "meek": (3.0, 3.0)}) | {"asked": {"p": "2026-11-21"}}
     (tmp_path / "cost.json").write_text(json.dumps(found), encoding="utf-8")
     monkeypatch.setattr(cost, "RESULTS", tmp_path)
