@@ -443,6 +443,12 @@ class TestCalls:
         """What is no call that was charged by Claude's service is counted by what it is."""
         assert none(**columns) == {f"{what}, left out": 1}
 
+    def test_what_is_left_out_is_not_looked_at(self) -> None:
+        """What is wrong inside of another provider's call is nobody's business here."""
+        broken = {"metadata": "{'a': ", "proxy_server_request": '{"messages": '}
+        assert none(model="gpt-5", custom_llm_provider="openai", **broken)
+        assert "proxy_server_request" in refused(**broken)
+
     def test_times(self) -> None:
         """Times without a zone are UTC, and the first token's is kept where it is one."""
         line = one()

@@ -30,7 +30,7 @@ from cacheplan.chat import as_body
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.logged import COUNTING, FOREIGN, OTHERS, asked, moment, named, within
-from cacheplan.io.sheets import PARQUET, parquet_rows, rows
+from cacheplan.io.sheets import parquet_rows, rows
 from cacheplan.io.spend import first_token_after, nested, parameters, usage_of
 from cacheplan.io.tally import Record, Tally
 from cacheplan.strict_json import typed
@@ -116,8 +116,8 @@ class _Sent(NamedTuple):
 
 def matches(head: Head) -> bool:
     """Tell either form by its fields, and a table of rows by its columns."""
-    if head.raw.startswith(PARQUET) or head.columns >= _COLUMNS:
-        return True
+    if head.stored or head.columns >= _COLUMNS:
+        return not head.stored or head.stores(*_COLUMNS)
     return any(head.has(*(f"{at}{name}" for name in _TELLING)) for at in ("", "data."))
 
 
@@ -132,7 +132,7 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _records(file: File, tally: Tally) -> Iterator[Record]:
     """Yield the entries, whichever kind of file they stand in."""
-    if file.head.raw.startswith(PARQUET):
+    if file.head.stored:
         return parquet_rows(file, tally, _NAMES)
     if file.head.columns >= _COLUMNS:
         return rows(file, tally)
@@ -141,11 +141,11 @@ def _records(file: File, tally: Tally) -> Iterator[Record]:
 
 def _line(row: Row, tally: Tally) -> dict[str, Any] | None:
     """Return the call of one entry; ``None`` where it is none, which is counted."""
-    metadata = _mapping(nested(row.metadata, "metadata"))
     sent = _left_out(row) or _sent(row) or UNSTORED
     if isinstance(sent, str):
         tally.count(sent)
         return None
+    metadata = _mapping(nested(row.metadata, "metadata"))
     failed = "failure" in (row.status, metadata.get("status"))
     try:
         request = _request(sent, row.model or "", tally)
