@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -18,8 +19,9 @@ from cacheplan.io.counting import default_counter
 from cacheplan.io.documents import File, Head
 from cacheplan.io.fake.exchange import Asked
 from cacheplan.io.logged import OTHERS, UNKEPT
+from cacheplan.io.logs import format_of
 from cacheplan.io.readers import bedrock
-from cacheplan.io.tally import HALF, Tally
+from cacheplan.io.tally import BAD, HALF, Tally
 from cacheplan.prompt import Lifetime
 from cacheplan.records import Intake
 from cacheplan.testing import FakeAnthropic
@@ -159,6 +161,14 @@ class TestMade:
         assert bedrock.matches(opened(gzip.decompress(path.read_bytes())).head)
 
 
+def table(columns: list[str], texts: list[str]) -> str:
+    """Return texts as the second column of comma-separated values."""
+    written = io.StringIO()
+    rest = ["us"] * (len(columns) - 2)
+    csv.writer(written).writerows([columns, *(["1793610000000", text, *rest] for text in texts)])
+    return written.getvalue()
+
+
 def wrapped(way: str, records: list[dict[str, Any]]) -> bytes:
     """Return records as one of Amazon's tools hands them out."""
     texts = [json.dumps(record, separators=(",", ":")) for record in records]
@@ -175,6 +185,10 @@ def wrapped(way: str, records: list[dict[str, Any]]) -> bytes:
         "list of events": json.dumps(events),
         "export task": "".join(f"2026-11-02T09:00:00.000Z {text}\n" for text in texts),
         "query": json.dumps({"results": rows, "status": "Complete"}),
+        "table of events": table(["timestamp", "message"], texts),
+        "table of rows": table(["@timestamp", "@message", "@log.stream"], texts),
+        "list of rows": json.dumps([{"@timestamp": "x", "@message": text} for text in texts]),
+        "list of records": json.dumps([{"@message": record} for record in records]),
     }
     return ways[way].encode()
 
@@ -187,6 +201,10 @@ WAYS: Final = (
     "list of events",
     "export task",
     "query",
+    "table of events",
+    "table of rows",
+    "list of rows",
+    "list of records",
 )
 
 
@@ -197,7 +215,7 @@ class TestWays:
     def test_the_same_calls(self, way: str) -> None:
         """Every export is recognised, and has the same calls in it."""
         raw = wrapped(way, [entry(), entry(SAID, operation="ConverseStream", requestId="2")])
-        assert bedrock.matches(Head(raw))
+        assert format_of(Head(raw)) is bedrock
         assert [line["id"] for line in lines(raw)] == ["7487ab04", "2"]
 
     def test_what_the_service_says_itself(self) -> None:
@@ -207,6 +225,20 @@ class TestWays:
         tally = Tally()
         assert len(lines(json.dumps({"events": events}).encode(), tally)) == 1
         assert tally.of(bedrock.NO_CALLS) == 2
+
+    def test_what_speaks_of_a_table(self) -> None:
+        """A prompt with commas around the names of columns makes no table of its log."""
+        sent = {**SENT, "messages": [{"role": "user", "content": "timestamp, message, lamp"}]}
+        assert lines(json.dumps(entry(sent)).encode())[0]["request"]["messages"] == sent["messages"]
+
+    def test_a_broken_cell(self) -> None:
+        """What is wrong in a table is said with the line that its row begins on."""
+        raw = table(["timestamp", "message"], ["{}", '{"modelId":']).encode()
+        with pytest.raises(InputError, match=r"^log line 2: modelId: "):
+            lines(raw.replace(b"{}", b'{"modelId": 7}'))
+        tally = Tally(skip_bad=True)
+        assert not lines(raw, tally)
+        assert tally.notes() == (f"{BAD}: 2",)
 
     def test_a_log_that_is_written_to(self) -> None:
         """Half a line at the end is counted."""
@@ -228,6 +260,8 @@ class TestWays:
             b'{"events": [{"message": "Light lamp 7."}]}',
             b'{"schemaType": "Other", "modelId": "m", "operation": "o"}',
             b"2026-11-02T09:00:00.000Z Light lamp 7.",
+            b"timestamp,message\r\n1793610000000,Light lamp 7.\r\n",
+            wrapped("table of events", [entry()]).replace(b"message", b"prompt"),
             b'{"custom_id": "a", "params": {"model": "m"}}',
         ],
     )
@@ -438,10 +472,14 @@ def test_every_other_log(path: Path) -> None:
         assert not bedrock.matches(Head(stream.read(1 << 18)))
 
 
+#: Ways that need more than one line for an entry.
+OF_LINES: Final = ("filter-log-events", "table of events", "table of rows")
+
+
 def seeds() -> list[bytes]:
     """Return entries of every sort."""
     made = [gzip.decompress(path.read_bytes()).splitlines()[1] for path in MADE]
-    samples = [wrapped(way, [entry()]) for way in WAYS if way != "filter-log-events"]
+    samples = [wrapped(way, [entry()]) for way in WAYS if way not in OF_LINES]
     image = {"image": {"format": "png", "source": {"bytes": "AA=="}}}
     body = {"system": [{"text": "Be brief."}, HOUR], "toolConfig": {"tools": []}}
     body |= {"messages": [{"role": "user", "content": [image, {"text": "Hi"}, POINT]}]}
@@ -452,8 +490,11 @@ def seeds() -> list[bytes]:
 def hostile(number: int) -> None:
     """Read broken entries: records a line as one file, all else as files of their own."""
     together = []
-    for line in hostile_lines(seeds(), number, seed=8):
-        if line.startswith(b'{"schemaType"') and b'"logEvents"' not in line:
+    header, row = wrapped("table of events", [entry()]).splitlines(keepends=True)
+    for line in hostile_lines([*seeds(), row], number, seed=8):
+        if line.startswith(b"1793610000000,"):
+            survives(bedrock, header + line)
+        elif line.startswith(b'{"schemaType"') and b'"logEvents"' not in line:
             together.append(line)
         else:
             survives(bedrock, line)

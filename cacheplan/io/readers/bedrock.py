@@ -2,8 +2,8 @@
 
 S3 has a record a line. CloudWatch has the same record as text: the ``message`` of an event,
 however events are exported (``filter-log-events``, an export task's lines, which begin with
-a time, a subscription's ``logEvents``, the rows of a query). Fields as AWS documents them
-and as published samples have them, 2026-11.
+a time, a subscription's ``logEvents``, the rows of a query, the tables that the console
+downloads). Fields as AWS documents them and as published samples have them, 2026-11.
 
 A body of ``InvokeModel`` is the API's own but for the model, and one of ``Converse`` is put
 into the API's words. All three counts of input exclude each other. Traps: a ``Converse``
@@ -27,7 +27,8 @@ from cacheplan.converse import OUTSIDE, messages_body
 from cacheplan.counted import exclusive
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
-from cacheplan.io.logged import OTHERS, UNKEPT, asked, moment, unwrapped
+from cacheplan.io.logged import OTHERS, UNKEPT, asked, moment, unwrapped, within
+from cacheplan.io.sheets import rows
 from cacheplan.io.tally import Tally
 from cacheplan.strict_json import members, typed, value
 
@@ -41,11 +42,19 @@ ELSEWHERE: Final = "calls whose body was stored elsewhere, left out"
 UNNAMED: Final = "calls through a profile that does not name its model, left out"
 NO_CALLS: Final = "entries of the log that are no calls, left out"
 
-#: A record inside of text, as JSON escapes it, and one behind the time of an export task.
+#: A record inside of text, as JSON escapes it and as a table does, and one behind the time
+#: of an export task.
 _ESCAPED: Final = re.compile(rb'\\"schemaType\\": ?\\"ModelInvocationLog\\"')
+_QUOTED: Final = re.compile(rb'""schemaType"": ?""ModelInvocationLog""')
 _DATED: Final = re.compile(rb'\d{4}-\d\d-\d\dT\S+ \{"schemaType": ?"ModelInvocationLog"')
 #: Where an event has its text.
-_TEXTS: Final = ("events.message", "logEvents.message", "message", "results.item.value")
+_TEXTS: Final = (
+    "events.message", "logEvents.message", "message", "@message", "results.item.value",
+)  # fmt: skip
+#: The first line of a table that the console downloads, and the column that has the text: of
+#: events, or of the rows of a query.
+_HEADER: Final = re.compile(rb'[\w@."]+(?:,[\w@."]+)*\r?\n')
+_COLUMNS: Final = frozenset({"message", "@message"})
 
 
 class _Input(msgspec.Struct, rename="camel"):
@@ -79,12 +88,6 @@ class _Record(msgspec.Struct, rename="camel"):
     output: _Output | None = None
 
 
-class _Event(msgspec.Struct):
-    """An event of CloudWatch Logs."""
-
-    message: str
-
-
 class _Cell(msgspec.Struct):
     """One column of one row that a query of CloudWatch Logs found."""
 
@@ -93,7 +96,6 @@ class _Cell(msgspec.Struct):
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
-_EVENT: Final = msgspec.json.Decoder(_Event)
 _ROW: Final = msgspec.json.Decoder(list[_Cell])
 _NULL: Final = b"null"
 #: Milliseconds of a day, after which nobody waits any more.
@@ -107,16 +109,24 @@ def matches(head: Head) -> bool:
     """Tell whether records of such a log stand in it, or events with some as text."""
     if head.has("schemaType", "modelId", "operation"):
         return b"ModelInvocationLog" in head.raw
-    if _DATED.match(head.raw):
-        return True
-    within = any(path in head.paths for path in _TEXTS)
+    if _tabular(head):
+        return _QUOTED.search(head.raw) is not None
+    if _DATED.match(head.raw) or head.has("@message.schemaType", "@message.modelId"):
+        return b"ModelInvocationLog" in head.raw
+    inside = any(path in head.paths for path in _TEXTS)
     talks = any(path.startswith("message.") for path in head.paths)
-    return within and not talks and _ESCAPED.search(head.raw) is not None
+    return inside and not talks and _ESCAPED.search(head.raw) is not None
+
+
+def _tabular(head: Head) -> bool:
+    """Tell whether it is a table with a column of such texts."""
+    return _HEADER.match(head.raw) is not None and not _COLUMNS.isdisjoint(head.columns)
 
 
 def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield its calls."""
-    for record in records(file, tally, "events", "logEvents", "results"):
+    lists = ("events", "logEvents", "results")
+    for record in rows(file, tally) if _tabular(file.head) else records(file, tally, *lists):
         with tally.reading(file.name, record):
             raw = _record(record.raw)
             line = None if raw is None else _line(raw, tally)
@@ -136,14 +146,18 @@ def _record(raw: bytes) -> bytes | None:
         return raw if raw.startswith(b"{") else None
     else:
         parts = members(raw)
-        if "modelId" in parts:
-            return raw
-        if "message" not in parts:
-            return None
-        text = typed(raw, _EVENT).message
+        name = next((name for name in ("message", "@message") if name in parts), "")
+        if not name:
+            return raw if "modelId" in parts else None
+        with within(name):
+            return _object(unwrapped(parts[name]))
+    return _object(text.encode())
+
+
+def _object(text: bytes) -> bytes | None:
+    """Return what may be a record; the service begins a log by saying that it may write to it."""
     text = text.strip()
-    # The service begins a log by saying that it may write to it.
-    return text.encode() if text.startswith("{") else None
+    return text if text.startswith(b"{") else None
 
 
 def _line(raw: bytes, tally: Tally) -> dict[str, Any] | None:
