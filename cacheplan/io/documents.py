@@ -7,6 +7,7 @@ entry at hand.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from io import BufferedReader, RawIOBase
@@ -22,14 +23,18 @@ __all__ = ["File", "Head", "records"]
 #: How much of a file may be looked at to tell its format: an entry's telling members may
 #: stand behind a whole prompt.
 _LOOK: Final = 1 << 18
+#: How Parquet files begin.
+_PARQUET: Final = b"PAR1"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Head:
     """How a file begins."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, tail: bytes = b"") -> None:
         self.raw = raw.removeprefix(_BOM)
+        #: How a Parquet file ends, which is where its columns are named.
+        self.tail = tail
 
     @cached_property
     def paths(self) -> frozenset[str]:
@@ -54,6 +59,16 @@ class Head:
         """Tell whether all of these stand in it."""
         return self.paths.issuperset(paths)
 
+    @property
+    def stored(self) -> bool:
+        """Whether it is a Parquet file."""
+        return self.raw.startswith(_PARQUET)
+
+    def stores(self, *names: str) -> bool:
+        """Tell whether it is a Parquet file that has all of these columns."""
+        named = self.tail or self.raw
+        return self.stored and all(name.encode() in named for name in names)
+
     @cached_property
     def columns(self) -> frozenset[str]:
         """The names in its first line, if it is a table of comma-separated values."""
@@ -71,7 +86,18 @@ class File:
     @cached_property
     def head(self) -> Head:
         """How it begins; asked for before anything is read."""
-        return Head(self.stream.peek(_LOOK)[:_LOOK])  # type: ignore[attr-defined]
+        head = Head(self.stream.peek(_LOOK)[:_LOOK])  # type: ignore[attr-defined]
+        return Head(head.raw, self._tail()) if head.stored else head
+
+    def _tail(self) -> bytes:
+        """Read how the file ends, if nothing has to be unpacked for that."""
+        try:
+            self.stream.seek(-_LOOK, os.SEEK_END)
+        except (OSError, ValueError):
+            return b""  # Short, or packed.
+        tail = self.stream.read()
+        self.stream.seek(0)
+        return tail
 
 
 def records(file: File, tally: Tally, *lists: str) -> Iterator[Record]:

@@ -20,10 +20,8 @@ from cacheplan.errors import InputError, UnsupportedError
 from cacheplan.io.documents import File
 from cacheplan.io.tally import Record, Tally
 
-__all__ = ["PARQUET", "parquet_rows", "rows"]
+__all__ = ["parquet_rows", "rows"]
 
-#: How Parquet files begin.
-PARQUET: Final = b"PAR1"
 #: A cell may hold a whole prompt; the module's own limit is an eighth of a megabyte.
 _CELL: Final = 1 << 30
 #: How many rows are asked for at once, if a file's own groups are smaller.

@@ -33,7 +33,7 @@ from cacheplan.counted import either, exclusive
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.logged import moment
-from cacheplan.io.sheets import PARQUET, parquet_rows, rows
+from cacheplan.io.sheets import parquet_rows, rows
 from cacheplan.io.tally import Record, Tally
 from cacheplan.io.tracing import Calls
 from cacheplan.langchain_messages import as_chat, as_settings
@@ -88,9 +88,8 @@ _TELEMETRY: Final = ("gen_ai.", "llm.", "ai.operationId", "openinference.")
 
 def matches(head: Head) -> bool:
     """Tell whether these are observations."""
-    if head.raw.startswith(PARQUET):
-        # The names stand at a file's end, and are seen here where it is short.
-        return all(name.encode() in head.raw for name in _TELLING[1])
+    if head.stored:
+        return head.stores(*_TELLING[1])
     return any(
         head.has(*names)
         or head.columns.issuperset(names)
@@ -113,7 +112,7 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
 def _entries(file: File, tally: Tally) -> Iterator[Record]:
     """Yield the observations of a file, whichever way they stand in it."""
     head = file.head
-    if head.raw.startswith(PARQUET):
+    if head.stored:
         return parquet_rows(file, tally, _STORED)
     table = any(head.columns.issuperset(names) for names in _TELLING)
     if table and head.raw.lstrip()[:1] not in (b"{", b"["):

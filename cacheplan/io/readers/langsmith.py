@@ -32,7 +32,7 @@ from cacheplan.counted import either
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.logged import UNKEPT, Asked, asked, moment
-from cacheplan.io.sheets import PARQUET, parquet_rows
+from cacheplan.io.sheets import parquet_rows
 from cacheplan.io.tally import Tally
 from cacheplan.langchain_messages import as_chat, as_settings
 from cacheplan.pieces import object_at
@@ -122,9 +122,8 @@ _USAGE: Final = msgspec.json.Decoder(_Usage)
 
 def matches(head: Head) -> bool:
     """Tell whether these are runs."""
-    if head.raw.startswith(PARQUET):
-        # The names stand at a file's end, and are seen here where it is short.
-        return all(name.encode() in head.raw for name in _TELLING)
+    if head.stored:
+        return head.stores(*_TELLING)
     return any(head.has(name) or head.has(f"runs.{name}") for name in _TELLING)
 
 
@@ -137,7 +136,7 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
     told: set[str] = set()
     around: set[str] = set()
     held: tuple[int, dict[str, Any]] | None = None
-    stored = file.head.raw.startswith(PARQUET)
+    stored = file.head.stored
     columns = _Run.__struct_fields__
     for record in parquet_rows(file, tally, columns) if stored else records(file, tally, "runs"):
         with tally.reading(file.name, record):

@@ -23,7 +23,7 @@ import msgspec
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
-from cacheplan.io.sheets import PARQUET, parquet_rows, rows
+from cacheplan.io.sheets import parquet_rows, rows
 from cacheplan.io.tally import Record, Tally
 from cacheplan.io.tracing import LISTS, Calls, exported
 from cacheplan.spans import Span, flat, from_otlp
@@ -46,9 +46,8 @@ _OURS: Final = (b'"llm.token_count.', b'"llm.input_messages.', b'"llm.model_name
 
 def matches(head: Head) -> bool:
     """Tell Phoenix's spans by their fields, and OTLP by what its attributes are called."""
-    if head.raw.startswith(PARQUET):
-        # The names stand at a file's end, and are seen here where it is short.
-        return _SPAN[1].encode() in head.raw
+    if head.stored:
+        return head.stores(_SPAN[1])
     if any(name in head.paths for name in LISTS):
         return any(mark in head.raw for mark in (_MARK, *_OURS))
     return (
@@ -72,7 +71,7 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _entries(file: File, tally: Tally) -> Iterator[Record]:
     """Yield the spans of a file, whichever way they stand in it."""
-    if file.head.raw.startswith(PARQUET):
+    if file.head.stored:
         return parquet_rows(file, tally, _Every())
     if file.head.columns.issuperset(_SPAN) and not file.head.raw.lstrip().startswith(b"{"):
         return rows(file, tally)
