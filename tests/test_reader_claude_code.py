@@ -416,6 +416,20 @@ def test_left_out() -> None:
     assert tally.of(claude_code.FOREIGN) == tally.of(claude_code.PROMPTLESS) == 1
 
 
+def test_struck_out() -> None:
+    """A copied call whose usage the client struck out is not told as one that cost nothing."""
+    log = Written()
+    nothing = dict.fromkeys(COUNTS, 0)
+    copied: Line = {"requestSessionId": "evening", "message": {"usage": nothing}}
+    first = log.answer(log.ask(None, "Hello."), "msg_1", text("Hello."), **copied)
+    log.answer(log.ask(first, "Again."), "msg_2", text("Again."))
+    tally = Tally()
+    (line,) = told("log", log.raw(), tally)
+    assert tally.of(claude_code.STRUCK) == 1
+    # What was said in it is part of the next prompt all the same.
+    assert len(whole([line])[line["id"]]["messages"]) == 3
+
+
 def test_counted_less() -> None:
     """A client that counted less than its calls add up to is noted."""
     log = Written()
@@ -468,6 +482,12 @@ def test_nothing_beside_the_call() -> None:
         ("assistant", "message", {"model": "m"}, "content"),
         ("assistant", "timestamp", None, "timestamp: expected"),
         ("cost-state", "modelUsage", [], "modelUsage: expected"),
+        (
+            "assistant",
+            "message",
+            {"id": "m", "model": "claude-opus-4-6", "content": [], "usage": {"input_tokens": -1}},
+            "message.usage.input_tokens: ",
+        ),
     ],
 )
 def test_bad_lines(kind: str, member: str, wrong: Any, says: str) -> None:

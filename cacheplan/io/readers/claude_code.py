@@ -23,6 +23,7 @@ import msgspec
 
 from cacheplan import facts
 from cacheplan.continuing import Continuing
+from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
 from cacheplan.io.tally import Record, Tally
 from cacheplan.journal import (
@@ -45,6 +46,7 @@ from cacheplan.journal import (
     zoned,
 )
 from cacheplan.rebuilding import Asked, Rebuilding, Rebuilt
+from cacheplan.stated import recorded_usage
 from cacheplan.strict_json import typed
 from cacheplan.transcript import Message, Texts, Transcript
 
@@ -188,6 +190,7 @@ class _Reading:
         moment(line.timestamp)
         name, said = line.name, said_in(line.message.content)
         usage, sums = usage_in(line.message.usage)
+        _check(usage)
         if line.is_api_error_message or line.message.model == "<synthetic>":
             self._lines.note(record.number, uuid, parent)
             self._tally.count(SYNTHETIC)
@@ -265,6 +268,14 @@ class _Reading:
             self._tally.count(BESIDE)
         else:
             self._tally.count(EXCEEDS)
+
+
+def _check(usage: Any) -> None:
+    """Refuse counts that no call can have, where they stand."""
+    try:
+        recorded_usage(usage or {})
+    except InputError as error:
+        raise error.within("usage").within("message") from error
 
 
 def _around(call: _Call, answer: Answering) -> dict[str, Any]:
