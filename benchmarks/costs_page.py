@@ -146,9 +146,9 @@ def _each(found: Mapping[str, Any]) -> str:
         ' near it on "cold fan out".\n\n'
         '*Where ours are not the best.* "slower habits" is made for it: until noon nobody'
         " pauses and afterwards everybody does, so what was learned is wrong, and an hour"
-        " everywhere, wasteful on most workloads, happens to be right. What learns lets the last"
-        " few hundred uses of a kind count, so it comes round only slowly; a plan of the morning"
-        ' does not. On "tool order" cacheguardian goes below the bound: it sorts the tools,'
+        " everywhere, wasteful on most workloads, happens to be right. A plan of the morning keeps"
+        " to the morning; what learns finds out by the first pauses, each of which costs it one"
+        ' more write. On "tool order" cacheguardian goes below the bound: it sorts the tools,'
         " so it sends other prompts, which no mark can equal."
     )
     written = section("Ratio to the bound, workload by workload", columns, [*cells, known, plain])
