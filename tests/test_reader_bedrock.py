@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from cacheplan.io.counting import default_counter
 from cacheplan.io.documents import File, Head
 from cacheplan.io.fake.exchange import Asked
 from cacheplan.io.logged import OTHERS, UNKEPT
-from cacheplan.io.logs import format_of
+from cacheplan.io.logs import format_of, told
 from cacheplan.io.readers import bedrock
 from cacheplan.io.tally import BAD, HALF, Tally
 from cacheplan.prompt import Lifetime
@@ -365,6 +366,148 @@ class TestCalls:
         assert one(entry(body, operation="Converse"))["lacks"] == ["text"]
         spoken = {"messages": [{"role": "user", "content": [{"text": 'an "s3Location"'}]}]}
         assert "lacks" not in one(entry(spoken, operation="Converse"))
+
+
+#: Where the service puts what is large, and where its log has the rest.
+KEY: Final = "AWSLogs/123456789012/BedrockModelInvocationLogs/us-east-1/2026/11/02/09"
+LOG: Final = "20261102T090000000Z_5b6e.json.gz"
+
+
+def apart(folder: Path, records: list[dict[str, Any]], *, sides: str = "input output") -> Path:
+    """Write a log as a bucket holds it, the bodies of its records in files of their own."""
+    (folder / "data").mkdir(parents=True)
+    for record in records:
+        for side in sides.split():
+            body = record[side].pop(f"{side}BodyJson")
+            name = f"{record['requestId']}_{side}.json.gz"
+            record[side][f"{side}BodyS3Path"] = f"s3://bucket/{KEY}/data/{name}"
+            (folder / "data" / name).write_bytes(gzip.compress(json.dumps(body).encode()))
+    raw = "".join(json.dumps(record) + "\n" for record in records).encode()
+    (folder / LOG).write_bytes(gzip.compress(raw))
+    return folder
+
+
+def calls(*sources: Path | str, tally: Tally | None = None, form: str | None = None) -> list[Any]:
+    """Return the lines of calls in files and folders."""
+    return [json.loads(one.line) for one in told(sources, tally or Tally(), form)]
+
+
+class TestApart:
+    """Bodies that are too large for their record, in files of their own."""
+
+    @pytest.mark.parametrize("path", MADE, ids=lambda path: path.name)
+    def test_the_same_calls(self, path: Path, tmp_path: Path) -> None:
+        """A copied bucket has the calls that it would have were they small; nothing is counted."""
+        records = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+        tally = Tally()
+        assert calls(apart(tmp_path / "logs", records), tally=tally) == calls(path)
+        assert not tally.notes()
+
+    @pytest.mark.parametrize("form", [None, "bedrock"])
+    @pytest.mark.parametrize("name", ["data/7487ab04_input.json.gz", "7487ab04_input.json.gz"])
+    def test_a_part_is_no_log(self, tmp_path: Path, name: str, form: str | None) -> None:
+        """A folder's files are logs, parts of them, or foreign, and only those are counted."""
+        folder = apart(tmp_path / "logs", [entry(requestId="0"), entry()], sides="input")
+        (folder / "data" / "7487ab04_input.json.gz").rename(folder / name)
+        (folder / "notes.txt").write_text("Light lamp 7.")
+        tally = Tally(skip_bad=True)
+        assert [line["id"] for line in calls(folder, tally=tally, form=form)] == ["0", "7487ab04"]
+        if form is None:
+            what = "files of a folder that hold no calls in any known form, left out"
+            assert tally.notes() == (f"{what}: 1",)
+
+    def test_parts_of_calls_that_are_left_out(self, tmp_path: Path) -> None:
+        """Another model's prompt is not read, and is no foreign file either."""
+        folder = apart(tmp_path / "logs", [entry(), entry(requestId="2", modelId="meta.llama")])
+        (folder / "data" / "2_input.json.gz").write_bytes(b"not looked at")
+        tally = Tally()
+        assert len(calls(folder, tally=tally)) == 1
+        assert tally.notes() == (f"{OTHERS}: 1",)
+
+    def test_parts_that_a_shell_names(self, tmp_path: Path) -> None:
+        """A pattern that the shell took apart names the folder of parts as well."""
+        folder = apart(tmp_path / "logs", [entry()])
+        assert len(calls(folder / LOG, folder / "data")) == 1
+
+    def test_events_beside_a_bucket(self, tmp_path: Path) -> None:
+        """What CloudWatch exports finds its bodies in the copy of a bucket beside it."""
+        record = entry()
+        apart(tmp_path / KEY, [record])
+        (tmp_path / KEY / LOG).unlink()
+        events = tmp_path / "events.json"
+        events.write_bytes(wrapped("filter-log-events", [record]))
+        assert calls(events) == [one(entry())]
+
+    @pytest.mark.parametrize("sides", ["input", "input output"])
+    def test_a_prompt_that_was_not_copied(self, tmp_path: Path, sides: str) -> None:
+        """Where a prompt is not there its call is counted and left out."""
+        folder = apart(tmp_path / "logs", [entry(), entry(requestId="2")], sides=sides)
+        (folder / "data" / "2_input.json.gz").unlink()
+        tally = Tally()
+        assert [line["id"] for line in calls(folder, tally=tally)] == ["7487ab04"]
+        assert tally.notes() == (f"{bedrock.ELSEWHERE}: 1",)
+
+    def test_an_answer_that_was_not_copied(self, tmp_path: Path) -> None:
+        """Where only the answer is not there, the record has its counts."""
+        folder = apart(tmp_path / "logs", [entry()])
+        (folder / "data" / "7487ab04_output.json.gz").unlink()
+        (line,) = calls(folder)
+        assert line == one(entry())
+
+    def test_standard_input_has_no_folder(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What comes through a pipe lies nowhere, so that nothing lies beside it."""
+        monkeypatch.chdir(apart(tmp_path / "logs", [entry()]))
+        raw = io.BytesIO((tmp_path / "logs" / LOG).read_bytes())
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw))
+        tally = Tally()
+        assert not calls("-", tally=tally)
+        assert tally.notes() == (f"{bedrock.ELSEWHERE}: 1",)
+
+    @pytest.mark.parametrize(
+        ("side", "raw", "what"),
+        [
+            ("input", b"", "7487ab04_input.json.gz: nothing stands in it"),
+            (
+                "output",
+                gzip.compress(b"{}" * 99)[:-9],
+                "7487ab04_output.json.gz: the compressed file ends too early",
+            ),
+            ("input", b"[]", ""),
+            ("input", b'{"messages": ', ""),
+            ("output", b'{"usage": NaN}', "usage: "),
+            ("output", b'{"a": ' * 10_000, ""),
+        ],
+        ids=range(6),
+    )
+    def test_damaged(self, tmp_path: Path, side: str, raw: bytes, what: str) -> None:
+        """What is wrong with a body is said with the place of its record in the log."""
+        folder = apart(tmp_path / "logs", [entry(requestId="0"), entry()])
+        (folder / "data" / f"7487ab04_{side}.json.gz").write_bytes(raw)
+        with pytest.raises(InputError) as caught:
+            calls(folder)
+        place = f"{folder / LOG} line 2: "
+        assert str(caught.value).startswith(f"{place}{side}.{side}BodyS3Path")
+        assert what in str(caught.value)
+        tally = Tally(skip_bad=True)
+        assert [line["id"] for line in calls(folder, tally=tally)] == ["0"]
+        assert tally.notes() == (f"{BAD}: 1",)
+
+    def test_hostile_bodies(self, tmp_path: Path) -> None:
+        """Whatever stands in a body, nothing but an error with a place leaves it."""
+        made = [json.loads(line) for line in seeds() if line.startswith(b'{"schemaType"')]
+        for number, record in enumerate(made):
+            folder = apart(tmp_path / str(number), [record])
+            for side in ("input", "output"):
+                path = folder / "data" / f"{record['requestId']}_{side}.json.gz"
+                whole = path.read_bytes()
+                for body in hostile_lines([whole, gzip.decompress(whole)], 40, seed=number):
+                    path.write_bytes(body)
+                    with suppress(InputError):
+                        calls(folder)
+                    calls(folder, tally=Tally(skip_bad=True))
+                path.write_bytes(whole)
 
 
 class TestLifetimes:

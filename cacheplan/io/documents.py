@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, cast
 import msgspec
 
 from cacheplan.errors import InputError
+from cacheplan.io.folders import Folder
 from cacheplan.io.tally import Record, Tally
 
 __all__ = ["File", "Head", "records"]
@@ -77,11 +78,12 @@ class Head:
 
 
 class File:
-    """One file that is being read: what its faults call it, and its bytes."""
+    """One file that is being read: what its faults call it, its bytes, and where it lies."""
 
-    def __init__(self, name: str, stream: BinaryIO) -> None:
+    def __init__(self, name: str, stream: BinaryIO, folder: Folder | None = None) -> None:
         self.name = name
         self.stream = stream
+        self.folder = folder
 
     @cached_property
     def head(self) -> Head:

@@ -19,6 +19,7 @@ from xxhash import xxh3_128_hexdigest
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head
+from cacheplan.io.folders import Folder
 from cacheplan.io.opening import Source, named, opened
 from cacheplan.io.readers import READERS, ledger
 from cacheplan.io.readers import workload as own
@@ -81,23 +82,29 @@ def told(
     sources: Iterable[Source], tally: Tally, form: str | None = None, since: float | None = None
 ) -> Iterator[Told]:
     """Yield the calls of all sources as lines, each call once."""
-    once = _Once(tally)
+    once, parts = _Once(tally), set[Path]()
     for source in sources:
         several, chosen = files(source, since)
         if not several:
             raise InputError("no files in it").at(str(source))
-        some = False
+        foreign: list[Path] = []
         for one in several:
+            if Path(one) in parts:
+                continue
             with opened(one) as stream:
-                file = File(named(one), stream)
+                folder = None if str(one) == "-" else Folder(one, parts)
+                file = File(named(one), stream, folder)
                 reader = _reader(file.head, form, chosen=chosen)
                 if reader is None:
-                    tally.count(_FOREIGN)
-                    continue
-                some = True
-                yield from _entries(file, reader, tally, once)
-        if not some:
+                    foreign.append(Path(one))
+                else:
+                    yield from _entries(file, reader, tally, once)
+        if len(foreign) == len(several):
             raise InputError("no file in it has calls in any known form").at(str(source))
+        # A log may stand behind its own parts.
+        unknown = sum(one not in parts for one in foreign)
+        if unknown:
+            tally.count(_FOREIGN, unknown)
 
 
 def converted(

@@ -9,15 +9,17 @@ A body of ``InvokeModel`` is the API's own but for the model, and one of ``Conve
 into the API's words. All three counts of input exclude each other. Traps: a ``Converse``
 answer may leave out what was cached, which the record has all the same; it parts what was
 written by lifetime only since late 2026; a streamed answer of Claude's own is a list of
-events, one of ``Converse`` is not; a record whose body is large only says where it lies;
-and the id of an application's inference profile names no model.
+events, one of ``Converse`` is not; a record whose body is large (above 100 kB) only says
+where it lies, which is ``data/`` beside the log in a bucket; and the id of an application's
+inference profile names no model.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +29,7 @@ from cacheplan.converse import OUTSIDE, messages_body
 from cacheplan.counted import exclusive
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
+from cacheplan.io.folders import Folder, content
 from cacheplan.io.logged import OTHERS, UNKEPT, asked, moment, unwrapped, within
 from cacheplan.io.sheets import rows
 from cacheplan.io.tally import Tally
@@ -71,6 +74,7 @@ class _Output(msgspec.Struct, rename="camel"):
     """What came back."""
 
     output_body_json: msgspec.Raw = msgspec.Raw(b"null")
+    output_body_s3_path: str | None = msgspec.field(name="outputBodyS3Path", default=None)
     output_token_count: int | None = None
 
 
@@ -129,7 +133,7 @@ def read(file: File, tally: Tally) -> Iterator[tuple[int, dict[str, Any]]]:
     for record in rows(file, tally) if _tabular(file.head) else records(file, tally, *lists):
         with tally.reading(file.name, record):
             raw = _record(record.raw)
-            line = None if raw is None else _line(raw, tally)
+            line = None if raw is None else _line(raw, tally, file.folder)
             if raw is None:
                 tally.count(NO_CALLS)
             if line is not None:
@@ -160,16 +164,33 @@ def _object(text: bytes) -> bytes | None:
     return text if text.startswith(b"{") else None
 
 
-def _line(raw: bytes, tally: Tally) -> dict[str, Any] | None:
+class _Body(NamedTuple):
+    """A body, and what its faults call it."""
+
+    json: bytes
+    where: tuple[str, str]
+
+
+def _line(raw: bytes, tally: Tally, folder: Folder | None) -> dict[str, Any] | None:
     """Return the call of one record, or count why it is none."""
     record = typed(raw, _RECORD)
-    said = value(unwrapped(record.output.output_body_json) or _NULL) if record.output else None
-    answer = _answer(record, said)
-    sent = unwrapped(record.input.input_body_json)
-    model = _model(record.model_id, answer)
-    reason = _left_out(record, sent, model)
+    output = record.output or _Output()
+    # Those of calls that are left out are looked for as well: such files are no logs.
+    asked_in = _part(folder, record.input.input_body_s3_path)
+    said_in = _part(folder, output.output_body_s3_path)
+    reason = _foreign(record)
     if reason is not None:
         tally.count(reason)
+        return None
+    came = _body("output", output.output_body_json, said_in)
+    with within(*came.where):
+        said = value(came.json or _NULL)
+    answer = _answer(record, said)
+    model = _model(record.model_id, answer)
+    sent = _body("input", record.input.input_body_json, asked_in)
+    if not model or not sent.json:
+        away = ELSEWHERE if record.input.input_body_s3_path else UNKEPT
+        tally.count(away if model else UNNAMED)
         return None
     request = _request(sent, record, model, tally)
     if request is None:
@@ -182,7 +203,7 @@ def _line(raw: bytes, tally: Tally) -> dict[str, Any] | None:
         "first_token_after": _first_token(said),
     }
     # Pictures and documents lie elsewhere, under a name that is new for each call.
-    lacks = ["text"] if b'"s3Location"' in sent else []
+    lacks = ["text"] if b'"s3Location"' in sent.json else []
     if record.error_code in {None, ""}:
         line["response"], known = _response(answer, request, parted=_parted(said))
         lacks = lacks if known else ["lifetimes", *lacks]
@@ -192,15 +213,29 @@ def _line(raw: bytes, tally: Tally) -> dict[str, Any] | None:
     return {key: part for key, part in line.items() if part is not None}
 
 
-def _left_out(record: _Record, sent: bytes, model: str) -> str | None:
-    """Say why a record is no call that can be read."""
+def _part(folder: Folder | None, address: str | None) -> Path | None:
+    """Return where a body lies that its record has not; standard input has no folder."""
+    return folder.part(address) if folder and address else None
+
+
+def _foreign(record: _Record) -> str | None:
+    """Say why a record is no call to Claude, as far as its bodies need not be known."""
     if record.operation not in _OPERATIONS:
         return NO_CALLS
-    if not model:
-        return OTHERS if "." in _bare(record.model_id) else UNNAMED
-    if not sent:
-        return ELSEWHERE if record.input.input_body_s3_path else UNKEPT
-    return None
+    bare = _bare(record.model_id)
+    return OTHERS if "." in bare and "claude" not in bare else None
+
+
+def _body(side: str, inline: msgspec.Raw, part: Path | None) -> _Body:
+    """Return a body out of its record, or out of the file that it was put into."""
+    where = (side, f"{side}BodyJson")
+    with within(*where):
+        found = unwrapped(inline)
+    if found or part is None:
+        return _Body(found, where)
+    where = (side, f"{side}BodyS3Path")
+    with within(*where):
+        return _Body(unwrapped(content(part)), where)
 
 
 def _bare(name: str) -> str:
@@ -218,22 +253,20 @@ def _model(name: str, answer: Answer) -> str:
     if "claude" in bare:
         return bare
     said = answer.model or ""
-    return said if "claude" in said and "." not in bare else ""
+    return said if "claude" in said else ""
 
 
-def _request(sent: bytes, record: _Record, model: str, tally: Tally) -> dict[str, Any] | None:
+def _request(sent: _Body, record: _Record, model: str, tally: Tally) -> dict[str, Any] | None:
     """Return what was sent as the body that the API would take; ``None`` if it is none."""
-    try:
+    with within(*sent.where):
         if record.operation.startswith("Converse"):
-            request = messages_body(value(sent), model)
+            request = messages_body(value(sent.json), model)
         else:
-            passed = asked(sent, tally, model=model)
+            passed = asked(sent.json, tally, model=model)
             if passed is None:
                 return None
             parts = members(passed.body)
             request = {key: part for key, part in parts.items() if key not in OUTSIDE}
-    except InputError as error:
-        raise error.within("inputBodyJson").within("input") from error
     region = record.region or ""
     found = facts.find(model)
     # GovCloud has prices of its own, and an id without a region does not say that it is.
