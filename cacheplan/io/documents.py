@@ -24,6 +24,11 @@ __all__ = ["File", "Head", "records"]
 #: How much of a file may be looked at to tell its format: an entry's telling members may
 #: stand behind a whole prompt.
 _LOOK: Final = 1 << 18
+#: Telling names stand no deeper than this.
+_DEEP: Final = 12
+#: Nobody's entries are nested deeper, and what takes a document apart needs memory by the
+#: square of its depth.
+_DEEPEST: Final = 1000
 #: How Parquet files begin.
 _PARQUET: Final = b"PAR1"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -47,12 +52,18 @@ class Head:
         import ijson
 
         found: set[str] = set()
+        #: The key at every depth; a list has none.
+        steps: list[str] = []
         try:
-            for prefix, event, name in ijson.parse(self.raw, multiple_values=True):
-                if event == "map_key":
-                    steps = f".{prefix}.{name}".replace(".item.", ".")
-                    found.add(steps.lstrip("."))
-        except (ijson.JSONError, UnicodeDecodeError, RecursionError):
+            for event, name in ijson.basic_parse(self.raw, multiple_values=True):
+                if event == "map_key" and len(steps) <= _DEEP:
+                    steps[-1] = name
+                    found.add(".".join(filter(None, steps)))
+                elif event.startswith("start"):
+                    steps.append("")
+                elif event.startswith("end"):
+                    steps.pop()
+        except (ijson.JSONError, UnicodeDecodeError):
             pass  # It ends somewhere in the middle.
         return frozenset(found)
 
@@ -148,14 +159,15 @@ def _listed(file: File, tally: Tally, prefix: str) -> Iterator[Record]:
 
     number = 0
     try:
-        stream = BufferedReader(cast("RawIOBase", _WithoutMark(file.stream)), _LOOK)
+        stream = BufferedReader(cast("RawIOBase", _Watched(file.stream)), _LOOK)
         for entry in ijson.items(stream, prefix, use_float=True, multiple_values=True):
             number += 1
             yield Record(number, _written(entry))
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        fault = InputError("this is not JSON from here on")
+    except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        what = "nested too deeply to be read" if deep else "this is not JSON from here on"
         with tally.reading(file.name, Record(number + 1, b"")):
-            raise fault from error
+            raise InputError(what) from error
 
 
 def _written(entry: Any) -> bytes:
@@ -163,11 +175,16 @@ def _written(entry: Any) -> bytes:
     return msgspec.json.encode(entry)
 
 
-class _WithoutMark(RawIOBase):
-    """A stream without the byte order mark that it may begin with."""
+class _Watched(RawIOBase):
+    """A document without the byte order mark that it may begin with, and never too deep."""
 
     def __init__(self, stream: BinaryIO) -> None:
+        import ijson
+
         self._stream = stream
+        self._depth = 0
+        self._events = ijson.sendable_list()
+        self._look: Any = ijson.basic_parse_coro(self._events, multiple_values=True)
         if stream.peek(len(_BOM)).startswith(_BOM):  # type: ignore[attr-defined]
             stream.read(len(_BOM))
 
@@ -177,4 +194,22 @@ class _WithoutMark(RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer."""
-        return cast("BufferedReader", self._stream).readinto(buffer)
+        number = cast("BufferedReader", self._stream).readinto(buffer)
+        self._follow(bytes(buffer[:number]))
+        return number
+
+    def _follow(self, part: bytes) -> None:
+        """Look how deep a part goes; what is no JSON is found by whoever reads it."""
+        import ijson
+
+        if self._look is None:
+            return
+        try:
+            self._look.send(part)
+        except (ijson.JSONError, UnicodeDecodeError, StopIteration):
+            self._look = None
+        for event, _ in self._events:
+            self._depth += event.startswith("start") - event.startswith("end")
+            if self._depth > _DEEPEST:
+                raise RecursionError
+        del self._events[:]
