@@ -87,9 +87,10 @@ class Intake:
         if "answers" in parts:
             self._add_answer(parts, line)
             return
-        if line.at is None and "calls_per_hour" not in parts:
+        chained = "request" in parts and "extends" in parts
+        if line.at is None and "calls_per_hour" not in parts and not chained:
             raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
-        if "request" in parts and "extends" in parts:
+        if chained:
             self._add_chain(parts, line)
         elif "request" in parts:
             self._add_request(parts, line)
@@ -150,9 +151,12 @@ class Intake:
             self._append(line, at, sent)
 
     def _add_chain(self, parts: Mapping[str, msgspec.Raw], line: Stated) -> None:
-        """Take in a request that holds only what is new, or that others will extend."""
-        if line.at is None:
-            raise InputError("missing; only a whole request can be planned", ("at",))
+        """Take in a request that holds only what is new, or that others will extend.
+
+        Without a time it is no call, and only there to be extended.
+        """
+        if "calls_per_hour" in parts:
+            raise InputError("only a whole request can be planned", ("calls_per_hour",))
         at = len(self._calls)
         extends, keep = extension(parts)
         try:
@@ -165,7 +169,8 @@ class Intake:
         except InputError as error:
             raise error.within("request") from error
         self._chains.keep(line.id, chain, read)
-        self._append_read(line, line.at, read.sent)
+        if line.at is not None:
+            self._append_read(line, line.at, read.sent)
 
     def _add_plan(self, plan: Planned) -> None:
         """Keep a planned line whose body can be read, since its calls are made later."""

@@ -41,7 +41,10 @@ class Wholes:
         self._known: OrderedDict[str, _Request] = OrderedDict()
 
     def whole(self, line: bytes) -> bytes:
-        """Return a line with its whole request; any other line as it is."""
+        """Return a line with its whole request; any other line as it is.
+
+        What is no call, and only there to be extended, becomes nothing.
+        """
         # Asked of bytes first: lines are long, and nearly all of them extend nothing.
         if b'"extends"' not in line:
             return line
@@ -66,6 +69,8 @@ class Wholes:
         around = {key: part for key, part in around.items() if part != b"null"}
         if "id" in parts:
             self._keep(str(value(parts["id"])), _Request(around, [*before, *map(_plain, new)]))
+        if "at" not in parts:
+            return b""  # Only there to be extended.
         body = {**around, "messages": b"[" + b",".join(before + new) + b"]"}
         rest = {key: bytes(part) for key, part in parts.items() if key not in ("extends", "keep")}
         return object_of({**rest, "request": object_of(body)})

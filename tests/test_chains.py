@@ -13,6 +13,7 @@ from letters import Letters
 from cacheplan.assumptions import Assumptions
 from cacheplan.errors import InputError
 from cacheplan.records import Intake
+from cacheplan.wholes import Wholes
 
 
 def whole(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,6 +76,18 @@ class TestAsIfWhole:
             taken([*made, other])
 
 
+def test_a_line_without_a_time_is_only_there_to_be_extended() -> None:
+    """It is no call, and what goes on from it is what it would be."""
+    first = {"id": "a", "at": 0, "extends": None, "request": request("One?")}
+    second = {"id": "b", "at": 1, "extends": "a", "request": {"messages": [message("Two?")]}}
+    untimed = {key: part for key, part in first.items() if key != "at"}
+    assert said(taken([untimed, second])) == said(taken([first, second]))[1:]
+    wholes = Wholes()
+    written = [wholes.whole(json.dumps(line).encode()) for line in (untimed, second)]
+    assert written[0] == b""
+    assert said(taken([json.loads(written[1])])) == said(taken([first, second]))[1:]
+
+
 class TestFaults:
     """What is wrong is named with its place."""
 
@@ -86,7 +99,7 @@ class TestFaults:
             ({"extends": "a", "keep": 2}, "keep: 2 is not a number of its 1 messages"),
             ({"extends": "a", "keep": -1}, "keep: -1 is not a number of its 1 messages"),
             ({"extends": "a", "keep": True}, "keep: this is not a number of messages"),
-            ({"extends": "a", "at": None}, "at: missing"),
+            ({"extends": "a", "at": None, "calls_per_hour": 5}, "calls_per_hour: only a whole"),
             ({"extends": "a", "request": {}}, "request.messages: missing"),
             ({"extends": "a", "request": []}, "request: "),
             ({"extends": "a", "request": {"messages": [{}]}}, r"request\.messages\[1\]"),

@@ -49,6 +49,7 @@ class TestForms:
             inside = {"version": 1, "log": {"entries": drawn}, "more": [1]}
             document = mark + json.dumps(inside, indent=indent).encode()
             assert found(document, "data", "log.entries") == drawn
+        listed = json.dumps(drawn).encode()
         numbers = [record.number for record in records(file(listed), Tally())]
         assert numbers == list(range(1, len(drawn) + 1))
 

@@ -127,6 +127,34 @@ class TestOnce:
             repeated = sum(len(list(lines(source))) for source in sources) - 4
             assert any(note.endswith(f"left out: {repeated}") for note in found.notes)
 
+    def test_what_goes_on_from_a_call_told_before_still_does(self, tmp_path: Path) -> None:
+        """A conversation of which another log has the first call is whole."""
+        kept = gzip.decompress((LOGS / "claude_code_lighthouse.jsonl.gz").read_bytes())
+        session = tmp_path / "session.jsonl"
+        session.write_bytes(kept)
+        alone = calls(session)
+        tally = Tally()
+        (first, *_) = converted([session], tally, None, None, whole=True, watch=lambda _: None)
+        line = json.loads(first)
+        other = {"ts": line["at"], "request": line["request"], "response": line["response"]}
+        both = calls(write(tmp_path / "a.jsonl", [other]), session)
+        assert len(both) == len(alone) == 4
+        assert [both.prompt_tokens(call) for call in both] == [
+            alone.prompt_tokens(call) for call in alone
+        ]
+        copy = tmp_path / "copy.jsonl"
+        for whole in (True, False):
+            found = converted(
+                [tmp_path / "a.jsonl", session],
+                Tally(),
+                None,
+                None,
+                whole=whole,
+                watch=lambda _: None,
+            )
+            copy.write_bytes(b"\n".join(found))
+            assert len(calls(copy)) == 4
+
     def test_our_own_lines_are_all_meant(self, tmp_path: Path) -> None:
         """A workload says what is to be simulated, twice if it says so twice."""
         assert len(calls(write(tmp_path / "own.jsonl", [own(), own()]))) == 2

@@ -33,6 +33,8 @@ __all__ = ["FORMATS", "Told", "files", "format_of", "names_of_formats", "told"]
 
 #: The source that stands for where Claude Code keeps its own.
 _OWN_TRANSCRIPTS: Final = "claude-code"
+#: What of a line others go on from.
+_EXTENDED: Final = ("id", "extends", "keep", "request")
 _TWICE: Final = "calls that were told before, in another file or another line, left out"
 _FOREIGN: Final = "files of a folder that hold no calls in any known form, left out"
 
@@ -124,7 +126,9 @@ def converted(
         with tally.reading(found.source, Record(found.number, found.line)):
             if found.own:
                 _check(found.line)
-            yield wholes.whole(found.line) if whole else found.line
+            line = wholes.whole(found.line) if whole else found.line
+            if line:
+                yield line
     if not number:
         raise InputError("no calls in it").at(", ".join(map(named, sources)))
 
@@ -143,6 +147,10 @@ def _entries(file: File, reader: ModuleType, tally: Tally, once: _Once) -> Itera
             yield Told(file.name, number, line, own=True)
         elif once.first(reader.NAME, line):
             yield Told(file.name, number, _written(line), own=False)
+        elif "extends" in line:
+            # No call any more, but what later lines extend.
+            said = {key: line[key] for key in _EXTENDED if key in line}
+            yield Told(file.name, number, _written(said), own=False)
 
 
 def format_of(head: Head) -> ModuleType | None:

@@ -124,4 +124,5 @@ def lines(source: Source) -> Iterator[tuple[int, bytes]]:
             line = wholes.whole(found.line)
         except InputError as error:
             raise error.at(found.source, found.number) from error
-        yield found.number, line
+        if line:
+            yield found.number, line
