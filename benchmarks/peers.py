@@ -229,8 +229,8 @@ def page(found: dict[str, Any]) -> list[str]:
 
 
 def quicker(one: dict[str, Any], *, than_ours: bool) -> str:
-    """Name the rows that are quicker than ours, or those that are not, with their ratios."""
-    rows = [row for row in one["rows"] if not row["failed"] and not row["ours"]]
+    """Name the rows that are quicker than our first, or those that are not, with ratios."""
+    rows = [row for row in one["rows"][1:] if not row["failed"]]
     rows = [row for row in rows if (row["ratio"] < 1) == than_ours]
     rows.sort(key=lambda row: row["ratio"])
     return " · ".join(f"{row['name']} {_times(row['ratio'])}" for row in rows)
