@@ -1,6 +1,10 @@
 """Who does which job: the rows of the table, and what each leaves undone.
 
-Read in the packages' sources, at the versions that the kept table names.
+Read in the packages' sources, at the versions that the kept table names. Looked at and left
+out, 2026-11-21: kvlint, prefixlens and llmtrafficlens simulate the caches of servers that one
+runs oneself, which keep other rules; ctxdiff and cachelens only see clients that they wrap;
+cachecanary reads Bedrock's own form of a body; replay-doctor is a program without source;
+scorchmark keeps most of its checks behind a licence.
 """
 
 from __future__ import annotations
@@ -123,6 +127,9 @@ SECTIONS: Final = {
                  " four places by position"),
             Peer("Strands", "strands", "strands", "mark",
                  "makes the body from its own messages, which ours never has to, and marks by"
+                 " position on the way"),
+            Peer("pydantic-ai, cache=True", "pydantic_ai", "pydantic_ai", "mark",
+                 "makes the body from its own messages and writes it as JSON, with three marks by"
                  " position on the way"),
             Peer("cacheeconomics, plugin", "cacheeconomics", "cacheeconomics", "mark",
                  "learns as well, but marks only after 32 calls of a kind, and cuts every body"

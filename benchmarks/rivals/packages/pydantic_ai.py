@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.rivals.packages.chat import parts, system_texts
 from benchmarks.rivals.packages.line import Body, Line, as_sent, serve
 
-__all__: list[str] = []
+__all__ = ["messages_of", "parameters_of"]
 
 _ANSWER = {
     "id": "msg_0",
@@ -23,7 +23,7 @@ _ANSWER = {
 }
 
 
-def _messages(body: Body) -> Iterator[Any]:
+def messages_of(body: Body) -> Iterator[Any]:
     """Yield the messages as pydantic-ai has them."""
     from pydantic_ai.messages import (  # noqa: PLC0415
         ModelRequest,
@@ -56,6 +56,29 @@ def _messages(body: Body) -> Iterator[Any]:
         yield ModelRequest(parts=made)
 
 
+def parameters_of(body: Body) -> Any:
+    """Return tools and instructions as pydantic-ai has them."""
+    from pydantic_ai.messages import InstructionPart  # noqa: PLC0415
+    from pydantic_ai.models import ModelRequestParameters  # noqa: PLC0415
+    from pydantic_ai.tools import ToolDefinition  # noqa: PLC0415
+
+    texts = system_texts(body)
+    # Only the last of several can be what changes: it is what a function returns.
+    instructions = [
+        InstructionPart(content=text, dynamic=0 < number == len(texts) - 1)
+        for number, text in enumerate(texts)
+    ]
+    tools = [
+        ToolDefinition(
+            name=tool["name"],
+            description=tool["description"],
+            parameters_json_schema=tool["input_schema"],
+        )
+        for tool in body.get("tools") or ()
+    ]
+    return ModelRequestParameters(function_tools=tools, instruction_parts=instructions or None)
+
+
 def _with(settings: Body) -> Any:
     """Return the way to send under these settings."""
 
@@ -63,11 +86,8 @@ def _with(settings: Body) -> Any:
         import anthropic  # noqa: PLC0415
         import httpx2  # noqa: PLC0415
         from pydantic_ai.direct import model_request_sync  # noqa: PLC0415
-        from pydantic_ai.messages import InstructionPart  # noqa: PLC0415
-        from pydantic_ai.models import ModelRequestParameters  # noqa: PLC0415
         from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415
         from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
-        from pydantic_ai.tools import ToolDefinition  # noqa: PLC0415
 
         del lines
         caught: list[Body] = []
@@ -86,27 +106,11 @@ def _with(settings: Body) -> Any:
             if name not in models:
                 provider = AnthropicProvider(anthropic_client=client)
                 models[name] = AnthropicModel(name, provider=provider)
-            texts = system_texts(body)
-            # Only the last of several can be what changes: it is what a function returns.
-            instructions = [
-                InstructionPart(content=text, dynamic=0 < number == len(texts) - 1)
-                for number, text in enumerate(texts)
-            ]
-            tools = [
-                ToolDefinition(
-                    name=tool["name"],
-                    description=tool["description"],
-                    parameters_json_schema=tool["input_schema"],
-                )
-                for tool in body.get("tools") or ()
-            ]
             model_request_sync(
                 models[name],
-                list(_messages(body)),
+                list(messages_of(body)),
                 model_settings={"max_tokens": body["max_tokens"], **settings},
-                model_request_parameters=ModelRequestParameters(
-                    function_tools=tools, instruction_parts=instructions or None
-                ),
+                model_request_parameters=parameters_of(body),
             )
             return as_sent(body, caught.pop())
 
