@@ -328,6 +328,11 @@ class Bodies:
                 known[xxh3_128_intdigest(written)] = _unmarked(part)
         return part
 
+    def forget(self) -> None:
+        """Let go of messages by their spelling: what is sent again is read again."""
+        self._messages.clear()
+        self._entangled.clear()
+
     def count(self) -> None:
         """Have the blocks that wait for it counted."""
         self._interned.count()

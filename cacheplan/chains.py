@@ -101,9 +101,17 @@ class Chains:
         if not 0 <= length <= kept.length:
             what = f"{quoted(keep)} is not a number of its {kept.length} messages"
             raise InputError(what, ("keep",))
+        # Nearly every line says nothing new here, and then it is the same object.
+        if all(kept.around.get(key) == part for key, part in around.items()):
+            return Chain(kept.around, kept.talk, length, kept.variant)
         around = {**kept.around, **around}
         around = {key: part for key, part in around.items() if part != _NULL}
         return Chain(around, kept.talk, length, kept.variant)
+
+    def forget(self) -> None:
+        """Let go of everything, since no later line extends an earlier one."""
+        self._kept.clear()
+        self._talks.clear()
 
     def _member(self, part: bytes) -> msgspec.Raw:
         """Return a member that lets go of its line, and is there once."""

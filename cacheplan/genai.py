@@ -170,7 +170,7 @@ def _body(span: Span, model: str, lacks: set[str]) -> dict[str, Any] | None:
         body = as_body(model, messages)
     else:
         # Some write the chat API's messages under the conventions' name.
-        plain = any(isinstance(each, dict) and "content" in each for each in found)
+        plain = not any(isinstance(each, dict) and "parts" in each for each in found)
         body = as_body(model, found) if plain else _of_parts(found, lacks) | {"model": model}
         system = [*_instructions(span, lacks), *body.pop("system", ())]
         body |= {"system": system} if system else {}
@@ -201,7 +201,10 @@ def _of_parts(messages: list[Any], lacks: set[str]) -> dict[str, Any]:
     for at, message in enumerate(messages):
         path = (_MESSAGES, at)
         word = str(object_at(message, path).get("role"))
-        blocks = list(_blocks(message.get("parts"), (*path, "parts"), lacks))
+        parts = message.get("parts", message.get("content"))
+        # Who puts a system prompt before messages of parts may put it there as plain text.
+        parts = [{"type": "text", "content": parts}] if isinstance(parts, str) else parts
+        blocks = list(_blocks(parts, (*path, "parts"), lacks))
         role = _role(word, path)
         if role == "system" and not said:
             system += blocks

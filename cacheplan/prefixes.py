@@ -20,6 +20,7 @@ The key of a prefix is a published contract, ``cacheplan.prefix/1``:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -123,9 +124,9 @@ class PrefixTree:
         number = self._blocks.get(key)
         if number is None:
             number = self._blocks[key] = len(self.kind)
-            self.kind.append(block.kind)
+            self.kind.append(sys.intern(block.kind))
             self.level.append(block.level)
-            self.role.append(block.role)
+            self.role.append(sys.intern(block.role))
             self.refuses.append(block.refuses)
             self._heads.append(block.level is not Level.MESSAGES and block.kind != SETTINGS)
             self._refused.append(block.refuses != "")

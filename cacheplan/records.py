@@ -78,6 +78,11 @@ class Intake:
         except RecursionError as error:
             raise InputError("nested too deeply to be read") from error
 
+    def forget(self) -> None:
+        """Let go of what later lines might extend: those that come extend none of these."""
+        self._chains.forget()
+        self._bodies.forget()
+
     def _add(self, raw: bytes) -> None:
         """Take in one line of any form."""
         if self._go_on(raw):
@@ -232,22 +237,24 @@ class Intake:
 
     def workload(self) -> Workload:
         """Return what was taken in, in time order, every prefix measured."""
+        self.forget()
         begin = min((call.at for call in self._calls), default=0.0)
         for plan in self._planned:
             for line, body in expand(plan, self._seed, partial(self._lengths, plan), begin):
                 self._add_planned(line, body)
         self._bodies.count()
-        calls = self._answered(self._with_rounds())
+        self._add_rounds()
+        self._add_answers()
         if self._model is None:
-            measure_fronts(self.tree, calls)
+            measure_fronts(self.tree, self._calls)
         calls, source = settle(
             self.tree,
-            calls,
+            self._calls,
             self._counted,
             trust_usage=self._model is None,
             estimated=self._bodies.estimated,
         )
-        calls.sort(key=lambda call: call.at)
+        calls = sorted(calls, key=lambda call: call.at)
         notes = []
         if self._partial:
             notes.append(
@@ -290,23 +297,20 @@ class Intake:
             self._counted.append(at)
             self._append(Stated(**line), line["at"], sent)
 
-    def _answered(self, calls: list[Call]) -> list[Call]:
+    def _add_answers(self) -> None:
         """Give each call what came back for it, where another line says so."""
         left = dict(self._answers)
-        for at, call in enumerate(calls) if left else ():
+        for at, call in enumerate(self._calls) if left else ():
             line = left.pop(call.id, None) if call.id is not None else None
             if line is None or call.recorded is not None:
                 continue
             output = line.recorded.output if line.recorded else call.output
-            calls[at] = msgspec.structs.replace(
+            self._calls[at] = msgspec.structs.replace(
                 call, recorded=line.recorded, failed=line.failed, output=output
             )
         self._strays = len(left)
-        return calls
 
-    def _with_rounds(self) -> list[Call]:
+    def _add_rounds(self) -> None:
         """Add to each call where server tools answered while it was served."""
-        calls = list(self._calls)
         for at, nodes in self._bodies.rounds.items():
-            calls[at] = msgspec.structs.replace(calls[at], rounds=nodes)
-        return calls
+            self._calls[at] = msgspec.structs.replace(self._calls[at], rounds=nodes)

@@ -7,6 +7,7 @@ wrong. It knows no prompt.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -164,14 +165,21 @@ def _read_text(found: Any) -> str | None:
     raise InputError("this is not text")
 
 
+def _read_name(found: Any) -> str | None:
+    """Read a name that many lines have: equal ones are one object."""
+    name = _read_text(found)
+    return name if name is None else sys.intern(name)
+
+
 def _read_tags(found: Any) -> Tags:
     """Read further names; each is a word, as a label is."""
     if not isinstance(found, Mapping | None):
         raise InputError("this is not an object")
     try:
-        return tags_of(found or {})
+        tags: Tags = _one(tags_of(found or {}))
     except TypeError as error:
         raise InputError(str(error)) from error
+    return tags
 
 
 def _read_lacks(found: Any) -> tuple[str, ...]:
@@ -184,13 +192,14 @@ def _read_lacks(found: Any) -> tuple[str, ...]:
         if not isinstance(word, str) or word not in LACKING:
             what = f"{quoted(word)} is not one of {', '.join(LACKING)}"
             raise InputError(what, (at,))
-    return _same(tuple(sorted(set(found))))
-
-
-@functools.cache
-def _same(lacks: tuple[str, ...]) -> tuple[str, ...]:
-    """Return one object for equal answers; there are few."""
+    lacks: tuple[str, ...] = _one(tuple(sorted(set(found))))
     return lacks
+
+
+@functools.lru_cache(1 << 10)
+def _one(found: Any) -> Any:
+    """Return one object for equal answers; there are few."""
+    return found
 
 
 def _read_platform(found: Any) -> str:
@@ -237,9 +246,9 @@ def _read_response(found: Any) -> Mapping[str, Any]:
 _READERS: Final[Mapping[str, Any]] = {
     "at": _read_at,
     "id": _read_text,
-    "session": _read_text,
-    "label": _read_text,
-    "workspace": _read_text,
+    "session": _read_name,
+    "label": _read_name,
+    "workspace": _read_name,
     "platform": _read_platform,
     "surface": _read_surface,
     "first_token_after": _read_seconds,

@@ -18,9 +18,9 @@ from cacheplan.fingerprints import message_fingerprint
 
 __all__ = ["Message", "Texts", "Transcript"]
 
-#: Bytes of text that are kept to be sent again: twice what the API takes in one request
+#: Bytes of text that are kept to be sent again: what the API takes in one request
 #: (32 MB, Claude docs, errors, 2026-08-22).
-_KEPT: Final = 64 << 20
+_KEPT: Final = 32 << 20
 #: Prompts that later ones may go on from; agents at work side by side are fewer.
 _PROMPTS: Final = 64
 #: Messages back from the end in which a recorded one is looked for.

@@ -22,12 +22,14 @@ from cacheplan.report import review
 from cacheplan.rules import RULES
 from cacheplan.subject import Remembering, Subject
 from cacheplan.usage import Usage
+from cacheplan.wholes import Wholes
 from cacheplan.workload import Workload
 
 LOGS: Final = Path(__file__).parent / "logs"
 
 #: Each program's log of it, and which of its entries those four calls are.
 SAME: Final = {
+    "claude_code_lighthouse.jsonl.gz": "claude-code",
     "bedrock_converse.jsonl.gz": "bedrock",
     "bedrock_invoke.jsonl.gz": "bedrock",
     "bedrock_stream.jsonl.gz": "bedrock",
@@ -42,6 +44,10 @@ SAME: Final = {
     "langfuse_traceloop.jsonl.gz": "langfuse",
     "langsmith_langchain.jsonl.gz": "langsmith",
     "langsmith_wrapper.jsonl.gz": "langsmith",
+    "litellm_payloads.jsonl.gz": "litellm",
+    "litellm_spend.csv.gz": "litellm",
+    "litellm_spend.jsonl.gz": "litellm",
+    "litellm_spend.parquet": "litellm",
     "phoenix_frame.csv.gz": "phoenix",
     "phoenix_frame.jsonl.gz": "phoenix",
     "phoenix_genai.json.gz": "phoenix",
@@ -60,7 +66,8 @@ COUNTED: Final = [(0, 9460, 2), (9460, 60, 2), (9520, 34, 2), (9554, 40, 2)]
 
 def lines_of(name: str) -> list[dict[str, Any]]:
     """Return the four calls as lines, a minute apart and of no platform or name of their own."""
-    found = [json.loads(one.line) for one in told([LOGS / name], Tally())]
+    wholes = Wholes()
+    found = [json.loads(wholes.whole(one.line)) for one in told([LOGS / name], Tally())]
     if name.startswith(("langfuse", "phoenix")):
         found.sort(key=lambda line: str(line["at"]))  # Their pages have the newest first.
     found = found[: len(BODIES)]
@@ -171,5 +178,5 @@ class TestOneConversation:
 
 def test_every_format_has_a_log_here() -> None:
     """A format without a log of its own is one that nobody proved."""
-    proved = {"ledger", "workload", "batches", "claude-code", *SAME.values()}
+    proved = {"ledger", "workload", "batches", *SAME.values()}
     assert proved >= {reader.NAME for reader in FORMATS}

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from xxhash import xxh3_128_hexdigest
+from xxhash import xxh3_128_intdigest
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head
@@ -186,25 +186,29 @@ class _Once:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._seen: set[tuple[str, str]] = set()
+        #: Hashes of names, since logs have millions.
+        self._seen: set[int] = set()
 
     def first(self, form: str, line: dict[str, Any]) -> bool:
         """Tell whether nobody told this call before."""
-        response = line.get("response")
-        names = [("", response.get("id"))] if isinstance(response, dict) else []
-        names.append((self._what(form, line), line.get("id") or line.get("answers")))
-        known = {(of, name) for of, name in names if isinstance(name, str) and name}
+        known = {xxh3_128_intdigest(_written(name)) for name in _names(form, line)}
         if not known.isdisjoint(self._seen):
             self._tally.count(_TWICE)
             return False
         self._seen |= known
         return True
 
-    @staticmethod
-    def _what(form: str, line: dict[str, Any]) -> str:
-        """Say what a line of a format says, besides its names and times."""
-        said = (line.get("extends"), line.get("keep"), line.get("request"), line.get("response"))
-        return f"{form} {xxh3_128_hexdigest(_written(said))}"
+
+def _names(form: str, line: dict[str, Any]) -> Iterator[list[Any]]:
+    """Yield what tells a call from others."""
+    response = line.get("response")
+    answer = response.get("id") if isinstance(response, dict) else None
+    if isinstance(answer, str) and answer:
+        yield [answer]
+    own = line.get("id") or line.get("answers")
+    if isinstance(own, str) and own:
+        said = [line.get(key) for key in ("extends", "keep", "request", "response")]
+        yield [form, own, *said]
 
 
 def _written(line: Any) -> bytes:

@@ -50,11 +50,13 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
     origins, tally = Origins(), Tally(skip_bad=skip_bad)
-    foreign = False
+    foreign, last = False, ""
     for source, number, line, own in told(sources, tally, form, since):
         if watch is not None:
             watch(len(line))
-        call = len(intake)
+        if source != last and not own:
+            intake.forget()  # What a reader tells of one file stands for itself.
+        call, last = len(intake), source
         with tally.reading(source, Record(number, line)):
             intake.add(line)
         if len(intake) > call:
