@@ -81,6 +81,7 @@ class TestFinding:
         (tmp_path / "list.json.gz").write_bytes(gzip.compress(raw))
         (tmp_path / "notes.txt").write_text("nothing of interest\n")
         (tmp_path / "empty").touch()
+        write(tmp_path / ".kept" / "runs.jsonl", runs(0, 4))
         found = calls(tmp_path)
         assert len(found) == 5
         what = "files of a folder that hold no calls in any known form, left out: 2"
@@ -253,6 +254,21 @@ class TestConverting:
         assert [one.tree.key(call.tip) for call in one] == [
             other.tree.key(call.tip) for call in other
         ]
+
+    def test_a_conversation_stays_at_a_line_a_turn(self, tmp_path: Path) -> None:
+        """Lines that extend others are written as they are, and can be written whole."""
+        source = LOGS / "claude_code_lighthouse.jsonl.gz"
+        found = {}
+        for whole in (False, True):
+            copy = tmp_path / f"{whole}.jsonl"
+            made = converted([source], Tally(), None, None, whole=whole, watch=lambda _: None)
+            copy.write_bytes(b"\n".join(made))
+            again = converted([copy], Tally(), None, None, whole=whole, watch=lambda _: None)
+            assert list(again) == copy.read_bytes().splitlines()
+            found[whole] = copy
+        assert found[False].stat().st_size < found[True].stat().st_size / 2
+        one, other = (calls(path) for path in found.values())
+        assert list(one) == list(other)
 
     def test_what_is_lacking_stays_lacking(self, tmp_path: Path) -> None:
         """A copy claims no more than its source did."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from lighthouse import BODIES
 
+from cacheplan.anonymous import anonymous
 from cacheplan.io.counting import default_counter
 from cacheplan.io.documents import File
 from cacheplan.io.logs import FORMATS, format_of, told
@@ -174,6 +175,22 @@ class TestOneConversation:
         assert expected or "marks" in lacks
         if lacks <= {"lifetimes"}:
             assert found_in(calls) == expected
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_copy_without_text_has_none(name: str) -> None:
+    """Whatever the source, digests keep the counts and no word of what was said."""
+    calls = taken(lines_of(name))
+    copy = [*anonymous(calls, b"key")]
+    said = json.dumps(copy)
+    for word in ("lamp", "oil", "glass", "toolu", "lighthouse"):
+        assert word not in said.lower()
+    found = taken(copy)
+    assert [call.recorded for call in found] == [call.recorded for call in calls]
+    assert [found.prompt_tokens(call) for call in found] == [
+        calls.prompt_tokens(call) for call in calls
+    ]
+    assert [call.lacks for call in found] == [call.lacks for call in calls]
 
 
 def test_every_format_has_a_log_here() -> None:

@@ -37,8 +37,6 @@ _OWN_TRANSCRIPTS: Final = "claude-code"
 _EXTENDED: Final = ("id", "extends", "keep", "request")
 _TWICE: Final = "calls that were told before, in another file or another line, left out"
 _FOREIGN: Final = "files of a folder that hold no calls in any known form, left out"
-
-
 #: Ours first: nothing else has both a time and a prompt under these names.
 FORMATS: Final = (ledger, own, *READERS)
 
@@ -61,8 +59,9 @@ def names_of_formats() -> list[str]:
 def files(source: Source, since: float | None = None) -> tuple[list[Source], bool]:
     """Return the files that a source names, in order, and whether it named each of them.
 
-    A folder is all that is in it; a pattern all that it fits; ``claude-code`` the user's
-    own transcripts, of which only those that changed ``since`` are wanted.
+    A folder is all that is in it and not hidden; a pattern all that it fits; and
+    ``claude-code`` the user's own transcripts, of which only those that changed ``since``
+    are wanted.
     """
     text = str(source)
     if text == "-":
@@ -71,13 +70,19 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
     if text == _OWN_TRANSCRIPTS and not path.exists():
         return list(sessions(since)), False
     if path.is_dir():
-        return [one for one in sorted(path.rglob("*")) if one.is_file()], False
+        return [one for one in sorted(path.rglob("*")) if _shown(one, path)], False
     if not path.exists() and glob.has_magic(text):
         found = sorted(one for one in glob.glob(text, recursive=True) if Path(one).is_file())  # noqa: PTH207 -- a pattern may begin anywhere, the root included
         if not found:
             raise InputError("no file fits this pattern").at(text)
         return list(found), False
     return [source], True
+
+
+def _shown(path: Path, folder: Path) -> bool:
+    """Tell whether something in a folder is a file, and not hidden as programs hide theirs."""
+    steps = path.relative_to(folder).parts
+    return not any(step.startswith(".") for step in steps) and path.is_file()
 
 
 def told(
@@ -136,7 +141,8 @@ def converted(
 def _check(line: bytes) -> None:
     """Refuse a line of our own that is no call, which nobody would look at otherwise."""
     parts = members(line)
-    if stated(parts).at is None and not {"calls_per_hour", "answers"} & parts.keys():
+    untimed = {"answers", "calls_per_hour", "extends"}
+    if stated(parts).at is None and untimed.isdisjoint(parts):
         raise InputError("missing; a call needs its time, or calls_per_hour", ("at",))
 
 
