@@ -10,17 +10,16 @@ Equal bytes are equal content; the reverse is settled by the canonical form.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from xxhash import xxh3_128_intdigest
 
-from cacheplan import facts, kinds
+from cacheplan import facts
 from cacheplan.assumptions import Assumptions
-from cacheplan.chains import Chain, Continued, unmarked
+from cacheplan.chains import Chain, Continued, Laid, unmarked
 from cacheplan.envelopes import Envelope, Sent, place_automatic, scope_of
 from cacheplan.errors import InputError
 from cacheplan.heads import Around, Head, Heads
@@ -31,6 +30,7 @@ from cacheplan.prefixes import PrefixTree
 from cacheplan.prices import Tariff
 from cacheplan.prompt import Breakpoint, Level, Lifetime, Place
 from cacheplan.repeats import Beginning, Found, Message, Repeats
+from cacheplan.respelled import without_last, without_mark
 from cacheplan.strict_json import array, members, value
 from cacheplan.tokens import TokenCounter, closing_tokens
 from cacheplan.wire import shown
@@ -45,6 +45,8 @@ class _Read(NamedTuple):
     look: Look
     node: int
     marks: list[Breakpoint]
+    #: For bodies that go on from this one.
+    laid: Laid | None = None
 
 
 class Bodies:
@@ -95,7 +97,7 @@ class Bodies:
 
     def _sent(self, read: _Read, envelope: Envelope, number: int) -> Sent:
         """Say of a body what concerns it as a whole."""
-        outer, look, node, marks = read
+        outer, look, node, marks, _ = read
         automatic, refused = _automatic(outer), None
         self._tips.setdefault(node, number)
         if automatic is not None:
@@ -127,16 +129,44 @@ class Bodies:
         """Read one body that is written as what it has beyond another."""
         around = self._heads.around(chain.around)
         _, look = self._named(around, envelope)
-        raws = _messages(new)
-        if chain.variant in (-1, look.variant):
-            messages = [*chain.repeated, *self._read_messages(raws, chain.keep, look)]
-        else:
-            messages = self._read_messages(chain.raws(raws), 0, look)
-            messages[: chain.keep] = map(unmarked, messages[: chain.keep])
+        raws, before = _messages(new), None
+        if chain.variant not in (-1, look.variant):
+            again = self._read_messages(chain.raws(()), 0, look)
+            before = list(map(unmarked, again))
+        read = Continued(
+            None, self._read_messages(raws, chain.keep, look), raws, look.variant, before
+        )
         if self._partial(around.outer):
-            return Continued(None, messages, raws, look.variant)
-        read = self._lay(around, messages, envelope, lambda: chain.raws(raws), repeated=chain.keep)
-        return Continued(self._sent(read, envelope, number), messages, raws, look.variant)
+            return read
+        found = self._lay_on(chain, around, read, envelope) if before is None else None
+        if found is None:
+            messages = [*(chain.repeated if before is None else before), *read.new]
+            found = self._lay(
+                around, messages, envelope, lambda: chain.raws(raws), repeated=chain.keep
+            )
+        return read._replace(sent=self._sent(found, envelope, number), laid=found.laid)
+
+    def _lay_on(
+        self, chain: Chain, around: Around, read: Continued, envelope: Envelope
+    ) -> _Read | None:
+        """Lay only the new messages of a body, on those it repeats; ``None`` if that is wrong."""
+        if chain.laid is None:
+            return None
+        name, look = self._named(around, envelope)
+        sent = [message.part for message in read.new]
+        traits = chain.laid.traits | traits_of(sent)
+        head = self._front(around, name, envelope, look, traits)
+        laid = self._laid(head.node, chain.laid.node, traits, look)
+        if laid is None or head.node != chain.laid.head:
+            return None
+        node, marks = self._follow(head.node, (chain.laid.node, ()), sent, None, 0)
+        laid = laid._replace(node=node)
+        return _Read(around.outer, look, node, [*head.marks, *marks], laid)
+
+    def _laid(self, head: int, node: int, traits: int, look: Look) -> Laid | None:
+        """Return where messages end, if those that follow change nothing before them."""
+        changing = traits & ENTANGLED or (traits & THINKS and self._strips(look))
+        return None if changing else Laid(head, node, traits)
 
     def _named(self, around: Around, envelope: Envelope) -> tuple[str, Look]:
         """Return the model that a body is for, and how it looks at text."""
@@ -182,7 +212,8 @@ class Bodies:
             known[0].variant = look.variant
         sent = [part.bare or part for part in sent[:newest]] + sent[newest:]
         node, marks = self._follow(head.node, (head.node, ()), sent, known, newest)
-        return _Read(around.outer, look, node, [*head.marks, *marks])
+        laid = self._laid(head.node, node, traits, look)
+        return _Read(around.outer, look, node, [*head.marks, *marks], laid)
 
     def _go_on(
         self, found: Found, shorter: bytes | msgspec.Raw, envelope: Envelope
@@ -323,9 +354,9 @@ class Bodies:
             bare = self._interned.part(spoken, look)
         part = Part(part.blocks, part.marks, part.answers, part.traits, human, bare)
         if part.marks:
-            written = _without_mark(bytes(raw), message, pieces)
+            written = without_mark(bytes(raw), message, pieces)
             if written:
-                known[xxh3_128_intdigest(written)] = _unmarked(part)
+                known[xxh3_128_intdigest(written)] = without_last(part)
         return part
 
     def forget(self) -> None:
@@ -361,41 +392,6 @@ class Bodies:
             for node, answers in self._answers.items()
             if node in self._tips
         }
-
-
-def _without_mark(raw: bytes, message: dict[str, Any], pieces: list[Piece]) -> bytes:
-    """Write a message without the mark on its last block; nothing if that is not its end.
-
-    The four brackets that end it then are those of mark, block, content and message, and
-    what stands before them stays as it is.
-    """
-    end = _MARKED_END.search(raw, max(len(raw) - _MARK_BYTES, 0))
-    content, last = message["content"], pieces[-1]
-    if not end or next(reversed(message)) != "content" or last.place.content != len(content) - 1:
-        return b""
-    return b"" if _marked_inside(content[-1]) else raw[: end.start()] + b"}]}"
-
-
-def _marked_inside(block: Any) -> bool:
-    """Tell whether a block without a mark of its own has that of the last one inside."""
-    inner = kinds.inner(block)[-1:]
-    return any(
-        isinstance(last, dict) and ("cache_control" in last or _marked_inside(last))
-        for last in inner
-    )
-
-
-def _unmarked(part: Part) -> Part:
-    """Return a message without its last mark."""
-    bare = part.bare and _unmarked(part.bare)
-    return Part(part.blocks, part.marks[:-1], part.answers, part.traits, part.human, bare)
-
-
-#: A mark that ends a message, and the most bytes that may take.
-_MARKED_END: Final = re.compile(
-    rb', ?"cache_control": ?\{(?:"[a-z]+": ?"[a-z0-9]+"(?:, ?(?=")|(?=\})))+\}\}\]\}\Z'
-)
-_MARK_BYTES: Final = 100
 
 
 @functools.lru_cache(maxsize=1 << 12)

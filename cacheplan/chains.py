@@ -18,7 +18,7 @@ from cacheplan.parts import Part
 from cacheplan.repeats import Message
 from cacheplan.strict_json import member, quoted
 
-__all__ = ["Chain", "Chains", "Continued", "extension", "unmarked"]
+__all__ = ["Chain", "Chains", "Continued", "Laid", "extension", "unmarked"]
 
 #: Conversations whose text is kept: it is looked at again only where the model changes, or
 #: where messages change what is rendered of one another.
@@ -34,6 +34,14 @@ class _Talk:
         self.raws: list[msgspec.Raw] | None = []
 
 
+class Laid(NamedTuple):
+    """Where a request's messages end in the tree, and on top of which head; what they ask."""
+
+    head: int
+    node: int
+    traits: int
+
+
 class Chain(NamedTuple):
     """A request as far as a line says it: what it goes on from, and how."""
 
@@ -43,6 +51,8 @@ class Chain(NamedTuple):
     talk: _Talk
     keep: int
     variant: int
+    #: Where what is repeated ends, if it is all of a request that was read.
+    laid: Laid | None = None
 
     @property
     def repeated(self) -> Sequence[Message]:
@@ -63,16 +73,20 @@ class _Kept(NamedTuple):
     talk: _Talk
     length: int
     variant: int
+    laid: Laid | None
 
 
 class Continued(NamedTuple):
-    """A request as it was read: all its messages, and by which tokenizer."""
+    """A request as it was read: its new messages, as they were written too."""
 
     sent: Sent | None
-    messages: Sequence[Message]
-    #: The new ones as they were written.
-    new: Sequence[msgspec.Raw]
+    new: Sequence[Message]
+    raws: Sequence[msgspec.Raw]
+    #: By which tokenizer they were read.
     variant: int
+    #: Those that are repeated, where they had to be read anew.
+    before: Sequence[Message] | None = None
+    laid: Laid | None = None
 
 
 class Chains:
@@ -102,11 +116,11 @@ class Chains:
             what = f"{quoted(keep)} is not a number of its {kept.length} messages"
             raise InputError(what, ("keep",))
         # Nearly every line says nothing new here, and then it is the same object.
-        if all(kept.around.get(key) == part for key, part in around.items()):
-            return Chain(kept.around, kept.talk, length, kept.variant)
-        around = {**kept.around, **around}
-        around = {key: part for key, part in around.items() if part != _NULL}
-        return Chain(around, kept.talk, length, kept.variant)
+        said: Mapping[str, msgspec.Raw] = kept.around
+        if any(said.get(key) != part for key, part in around.items()):
+            said = {key: part for key, part in {**said, **around}.items() if part != _NULL}
+        laid = kept.laid if length == kept.length else None
+        return Chain(said, kept.talk, length, kept.variant, laid)
 
     def forget(self) -> None:
         """Let go of everything, since no later line extends an earlier one."""
@@ -123,18 +137,20 @@ class Chains:
             return
         talk = chain.talk
         if chain.variant in (-1, read.variant) and len(talk.messages) == chain.keep:
-            talk.messages += read.messages[chain.keep :]
+            talk.messages += read.new
         else:
             talk = self._fork(chain, read)
         if talk.raws is not None:
-            talk.raws += [msgspec.Raw(bytes(raw)) for raw in read.new]
-        self._kept[name] = _Kept(chain.around, talk, len(talk.messages), read.variant)
+            talk.raws += [msgspec.Raw(bytes(raw)) for raw in read.raws]
+        length = len(talk.messages)
+        self._kept[name] = _Kept(chain.around, talk, length, read.variant, read.laid)
 
     def _fork(self, chain: Chain, read: Continued) -> _Talk:
         """Return a conversation that leaves another one, or was read otherwise."""
         raws = chain.talk.raws
         talk = self._begin()
-        talk.messages += read.messages
+        talk.messages += chain.repeated if read.before is None else read.before
+        talk.messages += read.new
         talk.raws = None if raws is None else raws[: chain.keep]
         return talk
 
