@@ -11,6 +11,7 @@ from small import Characters, message, request, tool, workload
 
 from cacheplan.assumptions import Assumptions
 from cacheplan.checking import check
+from cacheplan.conversations import unsupported
 from cacheplan.errors import InputError
 from cacheplan.facts import BREAKPOINTS
 from cacheplan.finding import SEVERITIES, Finding
@@ -164,7 +165,11 @@ class TestRefusals:
         found = checked(body)
         errors = [finding.message for finding in found if finding.severity == "error"]
         assert [one for one in errors if one in faults] == faults
-        refusal = shaped(body, strict=False) or sensible(body, "anthropic", "messages", strict=True)
+        refusal = (
+            shaped(body, strict=False)
+            or next(unsupported(body), None)
+            or sensible(body, "anthropic", "messages", strict=True)
+        )
         assert errors[:1] == ([refusal.message] if refusal else [])
         if errors:
             assert len(found) == len(errors)

@@ -52,7 +52,7 @@ _QUOTED: Final = re.compile(rb'""schemaType"": ?""ModelInvocationLog""')
 _DATED: Final = re.compile(rb'\d{4}-\d\d-\d\dT\S+ \{"schemaType": ?"ModelInvocationLog"')
 #: Where an event has its text.
 _TEXTS: Final = (
-    "events.message", "logEvents.message", "message", "@message", "results.item.value",
+    "events.message", "logEvents.message", "message", "@message", "results.value",
 )  # fmt: skip
 #: The first line of a table that the console downloads, and the column that has the text: of
 #: events, or of the rows of a query.

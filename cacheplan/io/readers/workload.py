@@ -21,11 +21,19 @@ LACKS: Final = frozenset[str]()
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+#: What calls of anybody else's have beside a request: when, and what came back.
+_OTHERS: Final = ("ts", "timestamp", "time", "created_at", "date", "response", "usage")
+
+
 def matches(head: Head) -> bool:
-    """Tell a workload by the keys around a prompt."""
+    """Tell a workload by the keys around a prompt.
+
+    A request that waits to be sent has no time and no answer.
+    """
+    if head.has("answers") or (head.has("request.messages") and not any(map(head.has, _OTHERS))):
+        return True
     timed = head.has("at") or head.has("calls_per_hour")
-    prompts = ("request", "blocks", "extends")
-    return head.has("answers") or (timed and any(map(head.has, prompts)))
+    return timed and any(map(head.has, ("request", "blocks", "extends")))
 
 
 def read(file: File, _: Tally) -> Iterator[tuple[int, bytes]]:
