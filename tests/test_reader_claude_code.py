@@ -25,6 +25,7 @@ from cacheplan.continuing import Continuing
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
 from cacheplan.io.documents import File
+from cacheplan.io.logged import OTHERS
 from cacheplan.io.readers import READERS, claude_code
 from cacheplan.io.tally import BAD, HALF, Tally
 from cacheplan.io.transcripts import folder, sessions
@@ -413,7 +414,7 @@ def test_left_out() -> None:
     tally = Tally()
     assert [line["id"] for line in told("log", log.raw(), tally)] == ["req_msg_1"]
     assert tally.of(claude_code.SYNTHETIC) == 2
-    assert tally.of(claude_code.FOREIGN) == tally.of(claude_code.PROMPTLESS) == 1
+    assert tally.of(OTHERS) == tally.of(claude_code.PROMPTLESS) == 1
 
 
 def test_struck_out() -> None:

@@ -18,7 +18,7 @@ from told import replayed, workload_of
 from cacheplan.errors import InputError
 from cacheplan.io.counting import default_counter
 from cacheplan.io.documents import File
-from cacheplan.io.logged import OTHERS, UNKEPT
+from cacheplan.io.logged import OTHERS, UNKEPT, UNSURE
 from cacheplan.io.readers import langsmith
 from cacheplan.io.tally import Tally
 from cacheplan.records import Intake
@@ -232,7 +232,7 @@ def test_usage_without_a_total_is_taken_to_hold_what_was_cached_and_counted() ->
     usage = {"input_tokens": 180, "input_token_details": {"cache_read": 100}}
     (line,) = _read(_run(outputs=_answered(**usage)), tally=tally)
     assert line["response"]["usage"]["input_tokens"] == 80
-    assert tally.of(langsmith.UNSURE) == 1
+    assert tally.of(UNSURE) == 1
 
 
 def test_counts_of_the_run_itself_serve_where_the_answer_was_not_kept() -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "FOREIGN",
     "OTHERS",
     "UNKEPT",
+    "UNSURE",
     "Asked",
     "asked",
     "batched",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 OTHERS: Final = "calls of other providers, left out"
+UNSURE: Final = "usage whose input may or may not hold what was cached, taken to hold it"
 FOREIGN: Final = "calls to Claude in the form of another API, left out"
 COUNTING: Final = "calls that only count tokens, left out"
 UNKEPT: Final = "calls whose body was not exported, left out"

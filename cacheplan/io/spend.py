@@ -15,13 +15,12 @@ import msgspec
 
 from cacheplan.counted import either
 from cacheplan.errors import InputError
-from cacheplan.io.logged import moment, within
+from cacheplan.io.logged import UNSURE, moment, within
 from cacheplan.io.tally import Tally
 from cacheplan.strict_json import quoted, value
 
 __all__ = ["first_token_after", "nested", "parameters", "usage_of"]
 
-UNSURE: Final = "usage whose input may or may not hold what was cached, taken to hold it"
 
 #: Members that both APIs have, and that say something of the prompt or of its price.
 _ALIKE: Final = (

@@ -18,7 +18,7 @@ import msgspec
 
 from cacheplan import genai, openinference
 from cacheplan.io.documents import File, records
-from cacheplan.io.logged import OTHERS, asked, moment, named
+from cacheplan.io.logged import OTHERS, UNSURE, asked, moment, named
 from cacheplan.io.tally import Tally
 from cacheplan.spans import Batch, Span, batches, from_otlp, text
 from cacheplan.spoken import Spoken
@@ -34,7 +34,6 @@ _OTHERS: Final = "entries of metrics and logs, which are no calls, left out"
 _NONE: Final = "spans that are no calls to a model, left out"
 _TWICE: Final = "spans of calls that another span tells of as well, counted once"
 _EMPTY: Final = "calls of which neither prompt nor usage was recorded, left out"
-_UNSURE: Final = "usage whose input may or may not hold what was cached, taken to hold it"
 #: How many spans without a prompt wait for one that has it. A batch of the SDK's exporter
 #: holds 512 spans, one of a collector 8,192.
 _WAITING: Final = 10_000
@@ -264,7 +263,7 @@ def _line(call: _Call, tally: Tally) -> dict[str, Any] | None:
     if spoken.counted is not None:
         response["usage"] = spoken.counted.usage
         if not spoken.counted.sure:
-            tally.count(_UNSURE)
+            tally.count(UNSURE)
         if not spoken.counted.parted:
             lacks.add("lifetimes")
     elif spoken.failed is not None:

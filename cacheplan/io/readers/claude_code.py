@@ -25,6 +25,7 @@ from cacheplan import facts
 from cacheplan.continuing import Continuing
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
+from cacheplan.io.logged import OTHERS
 from cacheplan.io.tally import Record, Tally
 from cacheplan.journal import (
     ANSWERING,
@@ -64,7 +65,6 @@ UNANSWERED: Final = "requests without an answer in their transcript, left out"
 COPIED: Final = "calls copied from another session, whose own transcript lies beside it, left out"
 STRUCK: Final = "copied calls whose usage was struck out, left out"
 PROMPTLESS: Final = "calls of which the transcript shows no prompt, left out"
-FOREIGN: Final = "calls of other providers, left out"
 SYNTHETIC: Final = "messages that the client wrote itself, left out"
 UNPROVED: Final = "recorded parts that are not what their names say, left out"
 AGREES: Final = "transcripts whose calls add up to what the client counted"
@@ -231,7 +231,7 @@ class _Reading:
             return STRUCK
         model = answer.message.model
         known = facts.find(model) is not None or "claude" in model.lower()
-        return "" if known else FOREIGN
+        return "" if known else OTHERS
 
     def _beside(self, session: str) -> bool:
         """Tell whether another session's transcript stands in the same folder."""

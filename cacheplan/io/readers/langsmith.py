@@ -31,7 +31,7 @@ from cacheplan.chat import as_body
 from cacheplan.counted import either
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head, records
-from cacheplan.io.logged import UNKEPT, Asked, asked, moment
+from cacheplan.io.logged import UNKEPT, UNSURE, Asked, asked, moment
 from cacheplan.io.sheets import parquet_rows
 from cacheplan.io.tally import Tally
 from cacheplan.langchain_messages import as_chat, as_settings
@@ -46,7 +46,6 @@ LACKS: Final = frozenset[str]()
 
 NESTED: Final = "runs around other runs of a model, or inside of them, counted once"
 STORED: Final = "answers out of LangChain's own store, left out"
-UNSURE: Final = "usage whose input may or may not hold what was cached, taken to hold it"
 
 _TELLING: Final = ("run_type", "dotted_order")
 _THREADS: Final = ("thread_id", "session_id", "conversation_id")
