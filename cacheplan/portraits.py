@@ -19,6 +19,7 @@ from cacheplan.plan import Plan
 from cacheplan.projection import blind
 from cacheplan.prompt import Level, Lifetime, Place
 from cacheplan.subject import Subject
+from cacheplan.unseen import UNSEEN
 from cacheplan.workload import Call
 
 __all__ = ["Part", "Portrait", "portraits"]
@@ -144,6 +145,7 @@ def _parts(
     for node, number in zip(path, _passing(subject, path, calls), strict=True):
         block, place = tree.block[node], places.get(node)
         kind = "added by the service" if place is None else tree.kind[block]
+        kind = "not shown by the log" if kind == UNSEEN else kind
         body = subject.body(node) or {}
         same = 1.0
         if number == 1 and ways.get(block, 0) < 2:  # noqa: PLR2004 -- one way is its own

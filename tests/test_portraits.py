@@ -43,6 +43,16 @@ class TestBlocks:
         closing = seen.workload.calls[0].closing
         assert sum(part.tokens for part in one.parts) + closing == one.tokens
 
+    def test_what_a_log_does_not_show(self) -> None:
+        """A front that nobody saw is drawn, as long as it was billed, and says what it is."""
+        lines = agents()
+        for line in lines:
+            line["request"] = {**line["request"], "tools": []}
+            line |= {"lacks": ["tools"], "usage": {"input_tokens": 9000}}
+        (one,) = drawn(lines)
+        assert one.parts[0].kind == "not shown by the log"
+        assert one.parts[0].tokens > 6000
+
     @settings(max_examples=60)
     @given(digest_workloads(models=["claude-sonnet-5", "claude-haiku-4-5"]))
     def test_calls(self, lines: list[dict[str, Any]]) -> None:
