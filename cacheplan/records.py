@@ -255,7 +255,12 @@ class Intake:
             estimated=self._bodies.estimated,
         )
         calls = sorted(calls, key=lambda call: call.at)
+        # A name that was mistyped cost nothing, and has no price that could be asked for.
+        known = [call for call in calls if not call.failed or facts.find(call.tariff.model)]
         notes = []
+        if len(known) < len(calls):
+            lost = len(calls) - len(known)
+            notes.append(f"failed calls to models that nobody knows, left out: {lost}")
         if self._partial:
             notes.append(
                 "bodies that hold only the newest messages of a conversation which the service"
@@ -265,7 +270,7 @@ class Intake:
             notes.append(f"answers to calls that are not there, left out: {self._strays}")
         return Workload(
             tree=self.tree,
-            calls=calls,
+            calls=known,
             assume=self.assume,
             tokens_from=source,
             notes=tuple(notes),

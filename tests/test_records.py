@@ -505,3 +505,14 @@ def test_a_failed_call_hides_no_counts() -> None:
     assert taken(answered, failed).tokens_from == "usage"
     assert taken(answered, line(at=1)).tokens_from != "usage"
     assert taken(failed).tokens_from != "usage"
+
+
+def test_a_failed_call_to_nobody_is_left_out() -> None:
+    """A mistyped model cost nothing, and must not make what everything cost unknown."""
+    mistyped = {"model": "claude-opsu-5-5", "messages": [{"role": "user", "content": "Hi"}]}
+    wrong = line(at=1, request=mistyped, response={"type": "error"})
+    found = taken(line(), wrong)
+    assert [call.tariff.model for call in found] == ["claude-opus-5-5"]
+    assert found.notes == ("failed calls to models that nobody knows, left out: 1",)
+    assert len(taken(line(), line(at=1, request=mistyped))) == 2
+    assert len(taken(wrong, model="claude-opus-5-5")) == 1
