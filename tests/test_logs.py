@@ -316,13 +316,13 @@ class TestOwnTranscripts:
         """Files that nobody wrote to since then are not opened."""
         for path in (home / "projects").rglob("*.jsonl"):
             os.utime(path, (0, 0))
-        with pytest.raises(InputError, match="claude-code: no files in it"):
+        with pytest.raises(InputError, match="claude-code: no transcripts in"):
             calls("claude-code", since=moment("7d"))
 
     def test_who_has_none_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A user without Claude Code gets a sentence."""
         monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "nowhere"))
-        with pytest.raises(InputError, match="claude-code: no files in it"):
+        with pytest.raises(InputError, match="claude-code: no transcripts in"):
             calls("claude-code")
 
     def test_a_file_of_that_name_comes_first(

@@ -24,7 +24,7 @@ from cacheplan.io.opening import Source, named, opened
 from cacheplan.io.readers import READERS, ledger
 from cacheplan.io.readers import workload as own
 from cacheplan.io.tally import Record, Tally
-from cacheplan.io.transcripts import sessions
+from cacheplan.io.transcripts import folder, sessions
 from cacheplan.stated import stated
 from cacheplan.strict_json import members
 from cacheplan.wholes import Wholes
@@ -68,7 +68,11 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
         return [source], True
     path = Path(source)
     if text == _OWN_TRANSCRIPTS and not path.exists():
-        return list(sessions(since)), False
+        kept = sessions(since)
+        if not kept:
+            when = "" if since is None else " that changed since then"
+            raise InputError(f"no transcripts in {folder()}{when}").at(text)
+        return list(kept), False
     if path.is_dir():
         return [one for one in sorted(path.rglob("*")) if _shown(one, path)], False
     if not path.exists() and glob.has_magic(text):
@@ -79,9 +83,9 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
     return [source], True
 
 
-def _shown(path: Path, folder: Path) -> bool:
+def _shown(path: Path, top: Path) -> bool:
     """Tell whether something in a folder is a file, and not hidden as programs hide theirs."""
-    steps = path.relative_to(folder).parts
+    steps = path.relative_to(top).parts
     return not any(step.startswith(".") for step in steps) and path.is_file()
 
 
@@ -99,8 +103,8 @@ def told(
             if Path(one) in parts:
                 continue
             with opened(one) as stream:
-                folder = None if str(one) == "-" else Folder(one, parts)
-                file = File(named(one), stream, folder)
+                beside = None if str(one) == "-" else Folder(one, parts)
+                file = File(named(one), stream, beside)
                 reader = _reader(file.head, form, chosen=chosen)
                 if reader is None:
                     foreign.append(Path(one))
