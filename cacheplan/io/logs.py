@@ -172,10 +172,12 @@ def _reader(head: Head, form: str | None, *, chosen: bool) -> ModuleType | None:
     """Return what reads a file, by name or by how it begins.
 
     A file that was named by itself and is nothing that is known is read as a workload,
-    which says where it is none.
+    which says where it is none; so is one of requests that were not sent yet.
     """
     if form is not None:
         return _by_name(form)
+    if chosen and own.waits(head):
+        return own
     return format_of(head) or (own if chosen else None)
 
 

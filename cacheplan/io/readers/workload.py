@@ -12,7 +12,7 @@ from typing import Final
 from cacheplan.io.documents import File, Head
 from cacheplan.io.tally import Tally
 
-__all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
+__all__ = ["LACKS", "NAME", "WHAT", "matches", "read", "waits"]
 
 NAME: Final = "workload"
 WHAT: Final = "calls in cacheplan's own form, a line each"
@@ -26,14 +26,15 @@ _OTHERS: Final = ("ts", "timestamp", "time", "created_at", "date", "response", "
 
 
 def matches(head: Head) -> bool:
-    """Tell a workload by the keys around a prompt.
-
-    A request that waits to be sent has no time and no answer.
-    """
-    if head.has("answers") or (head.has("request.messages") and not any(map(head.has, _OTHERS))):
-        return True
+    """Tell a workload by the keys around a prompt."""
     timed = head.has("at") or head.has("calls_per_hour")
-    return timed and any(map(head.has, ("request", "blocks", "extends")))
+    prompts = ("request", "blocks", "extends")
+    return head.has("answers") or (timed and any(map(head.has, prompts)))
+
+
+def waits(head: Head) -> bool:
+    """Tell requests that wait to be sent, as batches are built of: no time, no answer."""
+    return head.has("request.messages") and not any(map(head.has, _OTHERS))
 
 
 def read(file: File, _: Tally) -> Iterator[tuple[int, bytes]]:
