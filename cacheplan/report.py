@@ -87,6 +87,11 @@ class Review:
         )
         return tuple(dict.fromkeys(model for bill in bills for model in bill.unmeasured))
 
+    def _compared(self) -> Comparison:
+        """Return the comparison, for where the review tells its own notes beside it."""
+        notes = tuple(note for note in self.comparison.notes if note not in self.notes)
+        return replace(self.comparison, notes=notes)
+
     def daily(self, amount: Decimal | None) -> Decimal | None:
         """Return what an amount is in a day, ``None`` where the calls say too little."""
         if amount is None or self.span <= _HOUR or "times" in self.found.lacks:
@@ -184,7 +189,7 @@ class Review:
             screen.findings(self.found) if self.findings else "",
             screen.sharing(self.shared),
             screen.plan(self.plan),
-            screen.policies(self.comparison),
+            screen.policies(self._compared()),
             screen.notes(self.notes),
         ]
         return "\n\n".join(filter(None, parts))
@@ -217,7 +222,7 @@ class Review:
             + html(("for prompts", "cost", "a day", ""), sums, source=True)
             + html(("to do", "saves", "a day"), steps)
             + self.found._repr_html_()
-            + self.comparison._repr_html_()
+            + self._compared()._repr_html_()
             + notes
         )
 

@@ -57,6 +57,14 @@ class TestNumbers:
         assert "the record says" in whole.text()
         assert reviewed([*recorded, *steady(1)]).billed is None
 
+    def test_notes_are_told_once(self) -> None:
+        """What was left out of the calls is said at the end, and not under every table."""
+        line = {**steady(1)[0], "at": 99, "request": {**steady(1)[0]["request"]}}
+        thread = {"type": "continue", "thread_id": "t"}
+        line["request"] |= {"thread": thread}
+        said = reviewed([*steady(4), line]).text()
+        assert " ".join(said.split()).count("bodies that hold only the newest messages") == 1
+
     def test_unknown_model(self) -> None:
         """Structure is said whole; money is unknown and never zero."""
         lines = steady(4)
