@@ -102,7 +102,7 @@ class Bodies:
         self._tips.setdefault(node, number)
         if automatic is not None:
             refused = place_automatic(self.tree, automatic, node, marks)
-        tariff = Tariff(
+        tariff = _tariff(
             envelope.model or _text(outer, "model"),
             envelope.platform,
             envelope.surface,
@@ -392,6 +392,12 @@ class Bodies:
             for node, answers in self._answers.items()
             if node in self._tips
         }
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def _tariff(model: str, platform: str, surface: str, speed: str, geo: str) -> Tariff:
+    """Make a tariff once: a log has few."""
+    return Tariff(model, platform, surface, speed, geo)
 
 
 @functools.lru_cache(maxsize=1 << 12)

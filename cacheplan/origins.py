@@ -6,6 +6,7 @@ their numbers part from those of the lines is anything written down.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from typing import NamedTuple
 
@@ -30,9 +31,12 @@ class Origins:
     """
 
     def __init__(self) -> None:
-        #: Where the numbers of calls and of lines part: the call, and where it stands.
-        self._calls: list[int] = []
-        self._origins: list[Origin] = []
+        #: The files, each once; and where the numbers of calls and of lines part: the call,
+        #: and where it stands. Logs have millions of calls, and most of them part there.
+        self._sources: list[str] = []
+        self._calls = array("Q")
+        self._files = array("L")
+        self._lines = array("Q")
         #: The number after that of the last call that was read from a line.
         self._end = 0
 
@@ -40,7 +44,11 @@ class Origins:
         """Note where a call was read; calls come in the order of their numbers."""
         if self.of(call - 1) != Origin(origin.source, origin.line - 1):
             self._calls.append(call)
-            self._origins.append(origin)
+            # Files come one after another.
+            if not self._sources or self._sources[-1] != origin.source:
+                self._sources.append(origin.source)
+            self._files.append(len(self._sources) - 1)
+            self._lines.append(origin.line)
         self._end = call + 1
 
     def of(self, call: int) -> Origin | None:
@@ -48,5 +56,4 @@ class Origins:
         at = bisect_right(self._calls, call) - 1
         if at < 0 or call >= self._end:
             return None
-        first = self._origins[at]
-        return Origin(first.source, first.line + call - self._calls[at])
+        return Origin(self._sources[self._files[at]], self._lines[at] + call - self._calls[at])
