@@ -93,7 +93,9 @@ class PrefixTree:
         self._heads = bytearray()
         self._refused = bytearray()
         self._nodes: dict[int, int] = {}
-        self._blocks: dict[tuple[bytes, int], int] = {}
+        #: By variant, then by digest: the number. A pair of both a block would be as large
+        #: as everything else that is known of it.
+        self._blocks: dict[int, dict[bytes, int]] = {}
 
     def __len__(self) -> int:
         """Count the nodes, roots included."""
@@ -105,6 +107,7 @@ class PrefixTree:
         for name, value in vars(self).items():
             setattr(twin, name, value if isinstance(value, int) else value.copy())
         twin.derived = {name: value.copy() for name, value in self.derived.items()}
+        twin._blocks = {name: blocks.copy() for name, blocks in self._blocks.items()}
         return twin
 
     def root(self, scope: Scope) -> int:
@@ -120,10 +123,12 @@ class PrefixTree:
         ``variant`` tells apart blocks that are equal in identity but not in length: one
         text under two tokenizers.
         """
-        key = (block.digest, variant)
-        number = self._blocks.get(key)
+        blocks = self._blocks.get(variant)
+        if blocks is None:
+            blocks = self._blocks[variant] = {}
+        number = blocks.get(block.digest)
         if number is None:
-            number = self._blocks[key] = len(self.kind)
+            number = blocks[block.digest] = len(self.kind)
             self.kind.append(sys.intern(block.kind))
             self.level.append(block.level)
             self.role.append(sys.intern(block.role))
