@@ -95,11 +95,12 @@ class Bodies:
         read = self._begin(bytes(raw), envelope)
         return read and self._sent(read, envelope, number)
 
-    def _sent(self, read: _Read, envelope: Envelope, number: int) -> Sent:
+    def _sent(self, read: _Read, envelope: Envelope, number: int | None) -> Sent:
         """Say of a body what concerns it as a whole."""
         outer, look, node, marks, _ = read
         automatic, refused = _automatic(outer), None
-        self._tips.setdefault(node, number)
+        if number is not None:
+            self._tips.setdefault(node, number)
         if automatic is not None:
             refused = place_automatic(self.tree, automatic, node, marks)
         tariff = _tariff(
@@ -124,9 +125,9 @@ class Bodies:
         return self._lay(around, messages, envelope, lambda: raws, written=(raw, parts))
 
     def read_chain(
-        self, chain: Chain, new: Mapping[str, msgspec.Raw], envelope: Envelope, number: int
+        self, chain: Chain, new: Mapping[str, msgspec.Raw], envelope: Envelope, number: int | None
     ) -> Continued:
-        """Read one body that is written as what it has beyond another."""
+        """Read one body that is written as what it has beyond another; no call has no number."""
         around = self._heads.around(chain.around)
         _, look = self._named(around, envelope)
         raws, before = _messages(new), None

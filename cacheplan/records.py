@@ -162,7 +162,7 @@ class Intake:
         """
         if "calls_per_hour" in parts:
             raise InputError("only a whole request can be planned", ("calls_per_hour",))
-        at = len(self._calls)
+        at = None if line.at is None else len(self._calls)
         extends, keep = extension(parts)
         try:
             new = members(parts["request"])

@@ -88,6 +88,20 @@ def test_a_line_without_a_time_is_only_there_to_be_extended() -> None:
     assert said(taken([json.loads(written[1])])) == said(taken([first, second]))[1:]
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_what_is_no_call_was_answered_by_no_tool(*, last: bool) -> None:
+    """A line that is only there to be extended is no call that a server tool took part in."""
+    found = {"type": "web_search_tool_result", "tool_use_id": "srv_1", "content": []}
+    asked = {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {}}
+    answer = {"role": "assistant", "content": [asked, found]}
+    first = {"id": "a", "extends": None, "request": request("One?")}
+    sent = {**request("One?"), "messages": [message("One?"), answer, message("Two?")]}
+    whole_call = {"id": "b", "at": 1, "request": sent}
+    on = {**whole_call, "extends": "a", "request": {"messages": [answer, message("Two?")]}}
+    (call,) = taken([whole_call, first] if last else [first, on]).calls
+    assert call.rounds == ()
+
+
 class TestFaults:
     """What is wrong is named with its place."""
 
