@@ -20,9 +20,10 @@ from cacheplan.strict_json import member, quoted
 
 __all__ = ["Chain", "Chains", "Continued", "Laid", "extension", "unmarked"]
 
-#: Conversations whose text is kept: it is looked at again only where the model changes, or
-#: where messages change what is rendered of one another.
-_TALKS: Final = 8
+#: Bytes of text that are kept: what the API takes in one request (32 MB, Claude docs,
+#: errors, 2026-08-22). It is looked at again only where the model changes, or where messages
+#: change what is rendered of one another.
+_KEPT: Final = 32 << 20
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -32,6 +33,8 @@ class _Talk:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.raws: list[msgspec.Raw] | None = []
+        #: Bytes of its text.
+        self.size = 0
 
 
 class Laid(NamedTuple):
@@ -92,9 +95,12 @@ class Continued(NamedTuple):
 class Chains:
     """Remembers, by id, the requests that later lines may extend."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = _KEPT) -> None:
+        self._most = most
         self._kept: dict[str, _Kept] = {}
-        self._talks: list[_Talk] = []
+        #: Those whose text is kept, the one that was gone on with last at the end.
+        self._talks: dict[_Talk, None] = {}
+        self._size = 0
         #: Members that whole services have in common, each once.
         self._members: dict[bytes, msgspec.Raw] = {}
 
@@ -106,7 +112,7 @@ class Chains:
             key: self._member(bytes(part)) for key, part in members.items() if key != "messages"
         }
         if extends is None:
-            return Chain(around, self._begin(), 0, -1)
+            return Chain(around, _Talk(), 0, -1)
         kept = self._kept.get(extends)
         if kept is None:
             what = f"{quoted(extends)} is not the id of an earlier line that may be extended"
@@ -126,6 +132,7 @@ class Chains:
         """Let go of everything, since no later line extends an earlier one."""
         self._kept.clear()
         self._talks.clear()
+        self._size = 0
 
     def _member(self, part: bytes) -> msgspec.Raw:
         """Return a member that lets go of its line, and is there once."""
@@ -140,27 +147,40 @@ class Chains:
             talk.messages += read.new
         else:
             talk = self._fork(chain, read)
-        if talk.raws is not None:
-            talk.raws += [msgspec.Raw(bytes(raw)) for raw in read.raws]
+        self._hold(talk, [msgspec.Raw(bytes(raw)) for raw in read.raws])
         length = len(talk.messages)
         self._kept[name] = _Kept(chain.around, talk, length, read.variant, read.laid)
 
     def _fork(self, chain: Chain, read: Continued) -> _Talk:
         """Return a conversation that leaves another one, or was read otherwise."""
         raws = chain.talk.raws
-        talk = self._begin()
+        talk = _Talk()
         talk.messages += chain.repeated if read.before is None else read.before
         talk.messages += read.new
-        talk.raws = None if raws is None else raws[: chain.keep]
+        if raws is None:
+            talk.raws = None
+        else:
+            self._hold(talk, raws[: chain.keep])
         return talk
 
-    def _begin(self) -> _Talk:
-        """Return a new conversation; the text of the oldest may have to go."""
-        talk = _Talk()
-        self._talks.append(talk)
-        if len(self._talks) > _TALKS:
-            self._talks.pop(0).raws = None
-        return talk
+    def _hold(self, talk: _Talk, new: Sequence[msgspec.Raw]) -> None:
+        """Keep more text of a conversation; that of the one left for the longest may have to go.
+
+        A conversation that lost some of its text has none.
+        """
+        if talk.raws is None:
+            return
+        added = sum(len(memoryview(raw)) for raw in new)
+        talk.raws += new
+        talk.size += added
+        self._size += added
+        self._talks.pop(talk, None)
+        self._talks[talk] = None
+        while self._size > self._most and len(self._talks) > 1:
+            oldest = next(iter(self._talks))
+            del self._talks[oldest]
+            self._size -= oldest.size
+            oldest.raws = None
 
 
 def extension(parts: Mapping[str, msgspec.Raw]) -> tuple[str | None, int | None]:

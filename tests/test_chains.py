@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from extended import lines, said, taken
 from hypothesis import given
 from letters import Letters
 
 from cacheplan.assumptions import Assumptions
+from cacheplan.chains import Chain, Chains, Continued
 from cacheplan.errors import InputError
+from cacheplan.parts import Part
 from cacheplan.records import Intake
+from cacheplan.repeats import Message
 from cacheplan.wholes import Wholes
 
 
@@ -63,10 +67,10 @@ class TestAsIfWhole:
         assert said(taken(made)) == said(taken(whole(made)))
 
     def test_far_behind_only_text_that_is_looked_at_again_is_missed(self) -> None:
-        """A line is extended after many other conversations, unless its text is needed."""
+        """A line is extended after much other text, unless its own is needed."""
         made = [
-            {"id": f"c{at}", "at": at, "extends": None, "request": request(f"One {at}?")}
-            for at in range(20)
+            {"id": f"c{at}", "at": at, "extends": None, "request": request("One?" * 5_000_000)}
+            for at in range(2)
         ]
         on: dict[str, Any] = {"id": "z", "at": 99, "extends": "c0"}
         plain = {**on, "request": {"messages": [message("Two?")]}}
@@ -100,6 +104,25 @@ def test_what_is_no_call_was_answered_by_no_tool(*, last: bool) -> None:
     on = {**whole_call, "extends": "a", "request": {"messages": [answer, message("Two?")]}}
     (call,) = taken([whole_call, first] if last else [first, on]).calls
     assert call.rounds == ()
+
+
+def test_whose_text_is_kept_is_who_went_on_last() -> None:
+    """Text goes by its length, and that of the conversation left for the longest goes first."""
+    chains = Chains(40)
+    begun: dict[str, Chain] = {}
+
+    def say(name: str, extends: str | None) -> None:
+        raws = [msgspec.Raw(b"x" * 10)]
+        chain = begun[name] = chains.resolve({}, extends, None)
+        said = [Message(10, 0, Part(()))]
+        chains.keep(name, chain, Continued(None, said, raws, 0))
+
+    for name, extends in (("a", None), ("b", None), ("c", None), ("a2", "a"), ("d", None)):
+        say(name, extends)
+    assert begun["a2"].raws(()) == [msgspec.Raw(b"x" * 10)]
+    with pytest.raises(InputError, match="too far behind"):
+        begun["b"].raws(())
+    assert begun["c"].raws(()) == []
 
 
 class TestFaults:
