@@ -18,7 +18,16 @@ from cacheplan.parts import Part
 from cacheplan.repeats import Message
 from cacheplan.strict_json import member, quoted
 
-__all__ = ["Chain", "Chains", "Continued", "Laid", "extension", "unmarked"]
+__all__ = [
+    "Chain",
+    "Chains",
+    "Continued",
+    "Laid",
+    "extension",
+    "kept",
+    "missing",
+    "unmarked",
+]
 
 #: Bytes of text that are kept: what the API takes in one request (32 MB, Claude docs,
 #: errors, 2026-08-22). It is looked at again only where the model changes, or where messages
@@ -113,20 +122,16 @@ class Chains:
         }
         if extends is None:
             return Chain(around, _Talk(), 0, -1)
-        kept = self._kept.get(extends)
-        if kept is None:
-            what = f"{quoted(extends)} is not the id of an earlier line that may be extended"
-            raise InputError(what, ("extends",))
-        length = kept.length if keep is None else keep
-        if not 0 <= length <= kept.length:
-            what = f"{quoted(keep)} is not a number of its {kept.length} messages"
-            raise InputError(what, ("keep",))
+        earlier = self._kept.get(extends)
+        if earlier is None:
+            raise missing(extends)
+        length = kept(keep, earlier.length)
         # Nearly every line says nothing new here, and then it is the same object.
-        said: Mapping[str, msgspec.Raw] = kept.around
+        said: Mapping[str, msgspec.Raw] = earlier.around
         if any(said.get(key) != part for key, part in around.items()):
             said = {key: part for key, part in {**said, **around}.items() if part != _NULL}
-        laid = kept.laid if length == kept.length else None
-        return Chain(said, kept.talk, length, kept.variant, laid)
+        laid = earlier.laid if length == earlier.length else None
+        return Chain(said, earlier.talk, length, earlier.variant, laid)
 
     def forget(self) -> None:
         """Let go of everything, since no later line extends an earlier one."""
@@ -191,6 +196,20 @@ def extension(parts: Mapping[str, msgspec.Raw]) -> tuple[str | None, int | None]
     if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int)):
         raise InputError("this is not a number of messages", ("keep",))
     return extends, keep
+
+
+def missing(name: str) -> InputError:
+    """Say that there is no line to be extended."""
+    what = f"{quoted(name)} is not the id of an earlier line that may be extended"
+    return InputError(what, ("extends",))
+
+
+def kept(keep: int | None, length: int) -> int:
+    """Return how many messages of a line are repeated; all if nobody says."""
+    if keep is not None and not 0 <= keep <= length:
+        what = f"{quoted(keep)} is not a number of its {length} messages"
+        raise InputError(what, ("keep",))
+    return length if keep is None else keep
 
 
 def unmarked(message: Message) -> Message:

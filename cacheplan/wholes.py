@@ -12,17 +12,17 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from cacheplan.chains import extension
+from cacheplan.chains import extension, kept, missing
 from cacheplan.errors import InputError
 from cacheplan.lines import object_of
 from cacheplan.marks import unmark
-from cacheplan.strict_json import array, members, quoted, value
+from cacheplan.strict_json import array, members, value
 
 __all__ = ["Wholes"]
 
-#: Conversations that go on at one time. The text of each is kept, which a log on its way
-#: through memory must not add up to.
-_TALKS: Final = 256
+#: Requests that others may extend: as many conversations, if each goes on where it ended.
+#: The text of each is kept, which a log on its way through memory must not add up to.
+_REQUESTS: Final = 256
 #: Stands for messages that a request does not have; who reads it says so.
 _NONE: Final = msgspec.Raw(b"[]")
 
@@ -64,7 +64,10 @@ class Wholes:
         before: list[bytes] = []
         if extends is not None:
             earlier = self._earlier(extends)
-            before = earlier.messages[:keep]
+            before = earlier.messages[: kept(keep, len(earlier.messages))]
+            if len(before) == len(earlier.messages) and "id" in parts:
+                # The next line goes on from this one: should any go, the earlier goes first.
+                self._known.move_to_end(extends, last=False)
             around = {**earlier.around, **around}
         around = {key: part for key, part in around.items() if part != b"null"}
         if "id" in parts:
@@ -79,15 +82,14 @@ class Wholes:
         """Return the request that a line extends."""
         found = self._known.get(name)
         if found is None:
-            what = f"{quoted(name)} is not the id of an earlier line that may be extended"
-            raise InputError(what, ("extends",))
+            raise missing(name)
         self._known.move_to_end(name)
         return found
 
     def _keep(self, name: str, request: _Request) -> None:
         """Remember a request; the one that nobody asked for the longest goes."""
         self._known[name] = request
-        if len(self._known) > _TALKS:
+        if len(self._known) > _REQUESTS:
             self._known.popitem(last=False)
 
 

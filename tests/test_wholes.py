@@ -48,13 +48,17 @@ def test_any_other_line_stays_byte_for_byte(line: bytes) -> None:
         ({"extends": "nobody"}, '^extends: "nobody" is not the id of an earlier line'),
         ({"extends": 5}, "^extends: this is not text"),
         ({"extends": None, "request": 5}, "^request: "),
+        ({"extends": "a", "keep": 2}, "^keep: 2 is not a number of its 1 messages"),
+        ({"extends": "a", "keep": -1}, "^keep: -1 is not a number of its 1 messages"),
     ],
 )
 def test_what_cannot_be_made_whole_is_an_error(line: dict[str, Any], what: str) -> None:
     """It names the place."""
+    wholes = Wholes()
+    wholes.whole(b'{"id": "a", "extends": null, "request": {"messages": [{}]}}')
     made = {"id": "b", "request": {"messages": []}} | line
     with pytest.raises(InputError, match=what):
-        Wholes().whole(json.dumps(made).encode())
+        wholes.whole(json.dumps(made).encode())
 
 
 def test_only_so_much_is_remembered() -> None:
@@ -66,3 +70,20 @@ def test_only_so_much_is_remembered() -> None:
     on = {"id": "z", "at": 1, "extends": "c0", "request": {"messages": []}}
     with pytest.raises(InputError, match="extends"):
         wholes.whole(json.dumps(on).encode())
+
+
+def test_a_long_conversation_displaces_no_other() -> None:
+    """A request that was gone on from as a whole makes room before those that were not."""
+    wholes = Wholes()
+
+    def say(name: str, extends: str | None) -> bytes:
+        request = {"messages": [{"role": "user", "content": name}]}
+        line = {"id": name, "at": 0, "extends": extends, "request": request}
+        return wholes.whole(json.dumps(line).encode())
+
+    say("a", None)
+    say("b0", None)
+    for at in range(300):
+        say(f"b{at + 1}", f"b{at}")
+    messages = json.loads(say("a1", "a"))["request"]["messages"]
+    assert [message["content"] for message in messages] == ["a", "a1"]
