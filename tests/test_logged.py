@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cacheplan.billing import Answer
@@ -78,7 +78,8 @@ class TestBodies:
     def test_dropped(self) -> None:
         """What decides no prefix and may name people or hold keys is dropped."""
         servers = [{"type": "url", "name": "oil", "authorization_token": "sk-mcp"}, "odd"]
-        more = {"metadata": {"user_id": "ada"}, "api_key": "sk", "mcp_servers": servers}
+        beside = {"x-api-key": "sk", "Authorization": "Bearer sk", "user_email": "ada", "ms": 12}
+        more = {"metadata": {"user_id": "ada"}, "mcp_servers": servers} | beside
         sent = asked(json.dumps(BODY | more).encode(), Tally())
         assert sent is not None
         kept = [{"type": "url", "name": "oil"}, "odd"]
@@ -170,6 +171,13 @@ class TestTimes:
                 found == pytest.approx(seconds * parts / 1000**step, rel=1e-15) for step in range(4)
             )
             assert abs(found) < 10**11
+
+    @given(st.integers(10**8, 10**10), st.sampled_from([1, 1000, 10**6, 10**9]))
+    @example(1_790_121_512, 1000)
+    def test_numbers_as_text(self, seconds: int, parts: int) -> None:
+        """A cell of a table means the number that it is, whatever day its digits look like."""
+        assert moment(str(seconds * parts)) == moment(seconds * parts)
+        assert moment("20261121") == "2026-11-21T00:00:00+00:00"
 
     @pytest.mark.parametrize("found", ["", "dusk", "nan", "-inf", 10**40, None, True, [], 1e308])
     def test_none(self, found: Any) -> None:

@@ -1,12 +1,13 @@
 """A call of the Messages API as logs keep it: its body, its answer, its time.
 
 Readers differ in where these stand. What they look like, and what of them must go no
-further, is said here once: keys and names of people are dropped, bodies are passed on as
-they are, and what is no call of ours is counted.
+further, is said here once: keys and names of people are dropped, members of bodies are
+passed on as they are, and what is no call of ours is counted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import msgspec
 
 from cacheplan import facts
 from cacheplan.billing import Answer
+from cacheplan.conversations import MEMBERS
 from cacheplan.errors import InputError
 from cacheplan.io.tally import Tally
 from cacheplan.io.watching import parts, taken
@@ -46,9 +48,9 @@ UNKEPT: Final = "calls whose body was not exported, left out"
 _UNREAD: Final = "answers that could not be read, so that nobody knows what was billed"
 _BATCHED: Final = "requests of Message Batches, whose results are not in this log, left out"
 
-#: Members of a body that decide no prefix and may name people or hold keys. All but the
-#: first are arguments of the SDK's methods, which logs of arguments hold beside the body.
-_DROPPED: Final = ("metadata", "extra_headers", "extra_query", "headers", "api_key")
+#: Members of a body that are passed on. ``metadata`` decides no prefix and may name people;
+#: what the API does not know is beside the body only, and may be keys, cookies or addresses.
+_KEPT: Final = MEMBERS - {"metadata"}
 #: By the first word of a gateway's name for a model: where it sends it.
 _GATEWAYS: Final = {
     "bedrock": "bedrock",
@@ -57,6 +59,8 @@ _GATEWAYS: Final = {
     "azure_ai": "foundry",
 }
 _COUNTERS: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens")
+#: Too many digits for a day, which Python takes some for all the same, and a time after it.
+_COUNTED: Final = re.compile(r"\d{9,}(?:\.\d*)?", re.ASCII)
 #: Seconds of a time that lies behind the year 5000: it was meant in smaller units.
 _SECONDS: Final = 10**11
 _FAILED: Final = 400
@@ -106,8 +110,8 @@ def asked(raw: bytes | msgspec.Raw, tally: Tally, *, model: str | None = None) -
     if name is not None and name != own:
         found = {"model": msgspec.Raw(msgspec.json.encode(name))} | found
         found["model"] = msgspec.Raw(msgspec.json.encode(name))
-    for key in _DROPPED:
-        found.pop(key, None)
+    for key in known - _KEPT:
+        del found[key]
     changed = _without_tokens(found) or found.keys() != known or name != own
     return Asked(_on_one_line(msgspec.json.encode(found) if changed else bytes(raw)), platform)
 
@@ -207,12 +211,14 @@ def moment(found: Any) -> float | str:
     """Return a time as lines tell it: seconds, or RFC 3339 with its zone.
 
     Times without a zone are UTC. Numbers that are no seconds of any year to come are
-    thousandths of them, or millionths.
+    thousandths of them, millionths, or billionths.
 
     >>> moment("2026-11-21 09:00:00.250"), moment(1795251600250)
     ('2026-11-21T09:00:00.250000+00:00', 1795251600.25)
     """
     if isinstance(found, str):
+        if _COUNTED.fullmatch(found.strip()):
+            return moment(_digits(found))
         try:
             when = datetime.fromisoformat(found.strip().upper())
         except ValueError:
