@@ -176,6 +176,16 @@ LINES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+#: What a log may leave unsaid, and what is said of a call that must not be sent without it.
+UNSAID = [
+    ("tools", "which tools were sent"),
+    ("system", "what the system prompt said"),
+    ("settings", "what was set"),
+    ("text", "the whole text"),
+]
+LINES += [({**call(1), "lacks": ["marks", word]}, f"not say {words}") for word, words in UNSAID]
+
+
 @pytest.mark.parametrize(("line", "words"), LINES, ids=[words for _, words in LINES])
 def test_lines_that_cannot_be_sent(tmp_path: Path, line: dict[str, Any], words: str) -> None:
     """A line without a whole request for one call is said with its number."""
@@ -185,6 +195,11 @@ def test_lines_that_cannot_be_sent(tmp_path: Path, line: dict[str, Any], words: 
     assert len(told) == 1
     assert words in told[0]
     assert "line 1" in told[0]
+
+
+def test_what_is_not_sent_may_be_missing(tmp_path: Path) -> None:
+    """A batch marks anew and goes out now: a log without marks or times is enough for it."""
+    assert made(tmp_path, {**call(1), "lacks": ["marks", "times", "lifetimes"]}).calls == 1
 
 
 def test_many_faults_are_told_in_part(tmp_path: Path) -> None:

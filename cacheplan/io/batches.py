@@ -26,6 +26,7 @@ from cacheplan.io.counting import default_counter
 from cacheplan.io.opening import Source
 from cacheplan.io.outbox import Asked, File, Outbox, digest
 from cacheplan.io.reading import lines
+from cacheplan.lacking import LACKING
 from cacheplan.lines import with_body
 from cacheplan.marking import marked_request
 from cacheplan.marks import unmark
@@ -47,6 +48,8 @@ _RUN: Final = 8
 _LETTERS: Final = string.ascii_lowercase + string.digits
 #: What a body inside a batch must have.
 _NEEDED: Final = ("model", "max_tokens", "messages")
+#: What of a call is sent, of all that a log may leave unsaid.
+_SENT: Final = frozenset({"tools", "system", "settings", "text"})
 #: Members of a line that the answer of the batch replaces, or that are said elsewhere.
 _REPLACED: Final = frozenset(
     {"request", "at", "surface", "response", "usage", "result", "custom_id", "first_token_after"}
@@ -214,9 +217,15 @@ def _refused(workload: Workload, read: Sequence[_Read], now: float) -> Iterator[
     """Yield what the API would say to each call without its marks, the first word of it."""
     for call in workload:
         one = read[call.number]
-        words = _words(value(one.raw), call, now)
+        words = _unsaid(call) or _words(value(one.raw), call, now)
         if words:
             yield InputError(words, ("request",)).at(one.source, one.line)
+
+
+def _unsaid(call: Call) -> str:
+    """Say what of a body its log kept to itself: sent without it, it would be another call."""
+    word = next((word for word in LACKING if word in call.lacks and word in _SENT), None)
+    return "" if word is None else f"its log does not say {LACKING[word]}"
 
 
 def _words(found: Any, call: Call, now: float) -> str:
