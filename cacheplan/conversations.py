@@ -19,6 +19,7 @@ from cacheplan.validity import Fault, validate
 __all__ = [
     "BEGINNING",
     "EMPTY",
+    "MEMBERS",
     "TWICE",
     "Gap",
     "Turn",
@@ -34,7 +35,7 @@ __all__ = [
 
 #: Every member that a body may have: the SDK's two lists (anthropic 2.12.0), what sampling
 #: members older models take, and what the platforms' clients add.
-_MEMBERS: Final = frozenset(
+MEMBERS: Final = frozenset(
     {
         "anthropic_beta", "anthropic_version", "betas", "billing_policy", "cache_control",
         "compaction", "container", "context_management", "diagnostics",
@@ -202,7 +203,7 @@ def _shape(body: Any, needed: Collection[str], *, closed: bool) -> Iterator[str]
         return
     yield from (f"{name}: Field required" for name in needed if body.get(name) is None)
     if closed:
-        unknown = (name for name in body if name not in _MEMBERS)
+        unknown = (name for name in body if name not in MEMBERS)
         yield from (f"{name}: Extra inputs are not permitted" for name in unknown)
     yield from _plain(body)
     messages = body.get("messages")

@@ -178,6 +178,7 @@ class TestForms:
             {"request": {"headers": headers, "body": body}, "response": {"headers": headers}},
             {"request": body, "headers": headers, "api_key": "sk-ant-key"},
             body | {"api_key": "sk-ant-key"},
+            body | headers | {"X-Api-Key": "sk-ant-key", "user_email": "ada@lighthouse.test"},
         ):
             text = json.dumps(one(entry))
             assert "sk-" not in text
