@@ -57,6 +57,12 @@ class TestForms:
         """Over several lines, as people format them."""
         assert found(b'{\n  "a": 1\n}\n', "data") == [{"a": 1}]
 
+    @pytest.mark.parametrize("named", [None, 5, "text", {"b": [{"c": 1}]}])
+    def test_a_member_that_is_no_list_holds_no_entries(self, named: Any) -> None:
+        """Entries may have one under the name that a list of them would have."""
+        drawn = [{"a": 1, "data": named}, {"a": 2, "data": named}]
+        assert found(b"".join(json.dumps(one).encode() + b"\n" for one in drawn), "data") == drawn
+
     def test_documents_may_follow_one_another(self) -> None:
         """Several in one file, each over several lines."""
         assert found(b'{\n"a": 1\n}\n{\n"a": 2\n}\n') == [{"a": 1}, {"a": 2}]
@@ -86,7 +92,7 @@ class TestForms:
         "raw",
         [
             b"[" * 100_000,
-            b'{"a":' * 100_000,
+            b'{"a": [' + b'{"a":' * 100_000,
             b'{"a": [' + b'{"b": [' * 100_000,
             b"[{" + b'"a":[{' * 9_000,
         ],

@@ -49,23 +49,37 @@ class Head:
         >>> sorted(Head(b'{"log": {"entries": [{"request": {"url": "https').paths)
         ['log', 'log.entries', 'log.entries.request', 'log.entries.request.url']
         """
+        return frozenset(self._kinds)
+
+    def lists(self, path: str) -> bool:
+        """Tell whether a list stands there in the first entry."""
+        return self._kinds.get(path) == "start_array"
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """What stands at each path: how the first value there begins, if that is seen."""
         import ijson
 
-        found: set[str] = set()
+        found: dict[str, str] = {}
         #: The key at every depth; a list has none.
         steps: list[str] = []
+        path = ""
         try:
             for event, name in ijson.basic_parse(self.raw, multiple_values=True):
-                if event == "map_key" and len(steps) <= _DEEP:
+                if path:
+                    found[path] = found.get(path) or event
+                path = ""
+                if event == "map_key":
                     steps[-1] = name
-                    found.add(".".join(filter(None, steps)))
+                    path = ".".join(filter(None, steps)) if len(steps) <= _DEEP else ""
                 elif event.startswith("start"):
                     steps.append("")
                 elif event.startswith("end"):
                     steps.pop()
         except (ijson.JSONError, UnicodeDecodeError):
-            pass  # It ends somewhere in the middle.
-        return frozenset(found)
+            if path:  # It ends somewhere in the middle.
+                found.setdefault(path, "")
+        return found
 
     def has(self, *paths: str) -> bool:
         """Tell whether all of these stand in it."""
@@ -120,7 +134,7 @@ def records(file: File, tally: Tally, *lists: str) -> Iterator[Record]:
     is neither such a document nor a list has an entry a line, or is one itself.
     """
     head = file.head
-    found = next((path for path in lists if path in head.paths), None)
+    found = next((path for path in lists if head.lists(path)), None)
     begins = head.raw.lstrip()[:1]
     if begins == b"[":
         yield from _listed(file, tally, "item")
