@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File
 from cacheplan.io.sheets import parquet_rows, rows
-from cacheplan.io.tally import Tally
+from cacheplan.io.tally import HALF, Tally
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30)
 
@@ -53,6 +53,22 @@ def test_a_cell_holds_more_than_a_prompt() -> None:
     before = csv.field_size_limit()
     assert _rows(b'one\n"%b"\n' % (b"a" * (1 << 20)))[0]["one"] == "a" * (1 << 20)
     assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("half", ["3", '"3', '3\n,"4\nmore'])
+def test_a_row_that_was_cut_off(half: str) -> None:
+    """A row that ends with the file before its last cell is counted, and is no row."""
+    tally = Tally()
+    found = list(rows(_file(b"one,two,three\n1,2,3\n" + half.encode()), tally))
+    assert [json.loads(record.raw)["one"] for record in found][:1] == ["1"]
+    assert tally.of(HALF) == 1
+    assert not any(record.raw.count(b"4") for record in found)
+
+
+def test_a_row_without_a_line_end_is_whole() -> None:
+    """Programs that write no line end behind the last row, or leave cells out, are read."""
+    assert _rows(b"one,two\n1,2") == [{"one": "1", "two": "2"}]
+    assert _rows(b"one,two\n1\n3,4\n") == [{"one": "1"}, {"one": "3", "two": "4"}]
 
 
 @given(raw=st.binary(max_size=60))

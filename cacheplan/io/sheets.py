@@ -18,7 +18,7 @@ import msgspec
 
 from cacheplan.errors import InputError, UnsupportedError
 from cacheplan.io.documents import File
-from cacheplan.io.tally import Record, Tally
+from cacheplan.io.tally import HALF, Record, Tally
 
 __all__ = ["parquet_rows", "rows"]
 
@@ -31,19 +31,31 @@ _AT_ONCE: Final = 256
 def rows(file: File, tally: Tally) -> Iterator[Record]:
     """Yield the rows of comma-separated values; empty cells are left out.
 
-    A row's number is that of the line it begins on.
+    A row's number is that of the line it begins on. One that ends with the file before its
+    last cell was cut off, and what it says might be half a prompt.
     """
     before = csv.field_size_limit(_CELL)
     text = io.TextIOWrapper(cast("Any", file.stream), "utf-8-sig", "surrogateescape", newline="")
-    line = 0
+    line, ended = 0, True
+
+    def watched() -> Iterator[str]:
+        """Yield the lines, and note whether the last one ends."""
+        nonlocal ended
+        for one in text:
+            ended = one.endswith(("\n", "\r"))
+            yield one
+
     try:
-        table = csv.DictReader(text)
+        table = csv.DictReader(watched())
         while True:
             line = table.line_num + 1
             row = next(table, None)
             if row is None:
                 break
-            yield Record(max(line, 2), _object(row))
+            if None in row.values() and not ended:
+                tally.count(HALF)
+            else:
+                yield Record(max(line, 2), _object(row))
     except csv.Error as error:
         with tally.reading(file.name, Record(line, b"{}")):
             raise InputError(f"from here on this is no table: {error}") from error
