@@ -129,7 +129,8 @@ class Heads:
         for level, pieces in levels:
             node = self._gate(node, level, gates[level], hidden[level])
             if front is not None and front.level is level:
-                node = self._interned.tree.child(node, self._interned.tree.intern(front))
+                hides = self._interned.tree.intern(front, ~look.variant)
+                node = self._interned.tree.child(node, hides)
             node = self._interned.walk(node, self._interned.part(pieces, look), marks)
         return Head(node, tuple(marks))
 

@@ -2,7 +2,8 @@
 
 Every call of one feature is taken to begin with the same one, which is what features do.
 Nobody knows what it says. How long it is shows in recorded usage: it is what the prompt
-with the fewest words leaves over, since there an estimate of the words weighs least.
+with the fewest words leaves over, since there an estimate of the words weighs least. A
+prompt whose words are not all told leaves over more than that, and is asked last.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ def front(lacks: Iterable[str], label: str | None) -> Block | None:
     >>> front(("marks", "system"), "chat").level
     <Level.SYSTEM: 1>
     """
-    lacks = frozenset(lacks)
-    if lacks.isdisjoint(("tools", "system")):
+    hidden = sorted({"tools", "system"}.intersection(lacks))
+    if not hidden:
         return None
-    level = Level.TOOLS if "tools" in lacks else Level.SYSTEM
-    name = f"{level}\0{UNSEEN}\0{label or ''}".encode()
-    digest = blake2b(name, digest_size=16).digest()
+    level = Level.TOOLS if "tools" in hidden else Level.SYSTEM
+    name = "\0".join((UNSEEN, *hidden, label or ""))
+    digest = blake2b(name.encode(), digest_size=16).digest()
     return Block(level=level, kind=UNSEEN, digest=digest, tokens=0)
 
 
@@ -41,7 +42,7 @@ def measure_fronts(tree: PrefixTree, calls: Iterable[Call]) -> None:
     if UNSEEN not in tree.kind:
         return
     tree.measure()
-    least: dict[int, tuple[int, int, int]] = {}
+    least: dict[int, tuple[bool, int, int, int]] = {}
     for call in calls:
         used = call.recorded
         block = _front_of(tree, call.tip) if call.lacks and used and used.prompt else -1
@@ -49,8 +50,9 @@ def measure_fronts(tree: PrefixTree, calls: Iterable[Call]) -> None:
             continue
         shown = tree.tokens[call.tip]
         left = max(used.prompt - call.closing - shown, 0)
-        least[block] = min(least.get(block, (shown, left, 0)), (shown, left, tree.doubt[call.tip]))
-    for block, (_, left, doubt) in least.items():
+        found = "text" in call.lacks, shown, left, tree.doubt[call.tip]
+        least[block] = min(least.get(block, found), found)
+    for block, (_, _, left, doubt) in least.items():
         tree.size[block], tree.error[block] = left, doubt
 
 

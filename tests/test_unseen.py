@@ -97,3 +97,26 @@ class TestLength:
     def test_words_that_outweigh_the_prompt_leave_nothing(self) -> None:
         """A front is never shorter than nothing."""
         assert fronts(taken(line(0, "a" * 500, prompt=400))) == [(Level.TOOLS, 0)]
+
+    def test_words_that_are_not_told_are_not_the_front(self) -> None:
+        """A prompt without its words leaves over all of itself, and that is asked last."""
+        mute = line(1, prompt=90_000, lacks=["system", "text", "tools"])
+        calls = taken(line(0, "a" * 50, prompt=5000), mute)
+        assert fronts(calls) == fronts(taken(line(0, "a" * 50, prompt=5000)))
+        assert calls.prompt_tokens(calls.calls[0]) == 5000
+        assert fronts(taken(mute))[0][1] > 89_000
+
+    def test_what_one_call_shows_is_in_no_front_of_it(self) -> None:
+        """Tools alone are another front than tools and system together."""
+        shown = line(1, "One?", prompt=5000, lacks=["tools"])
+        shown["request"]["system"] = "b" * 3000
+        calls = taken(line(0, "One?", prompt=5000), shown)
+        assert len(fronts(calls)) == 2
+        assert [calls.prompt_tokens(call) for call in calls] == [5000, 5000]
+
+    def test_each_tokenizer_has_its_own_length(self) -> None:
+        """One front is as long to a model as that model's usage says."""
+        other = line(1, "One?", prompt=4000)
+        other["request"]["model"] = "claude-haiku-4-5"
+        lengths = [length for _, length in fronts(taken(line(0, "One?", prompt=5000), other))]
+        assert lengths == [pytest.approx(5000, abs=99), pytest.approx(4000, abs=99)]
