@@ -117,11 +117,11 @@ class File:
         return Head(head.raw, self._tail()) if head.stored else head
 
     def _tail(self) -> bytes:
-        """Read how the file ends, if nothing has to be unpacked for that."""
+        """Read how the file ends, unless it is a stream that only goes forwards."""
         try:
             self.stream.seek(-_LOOK, os.SEEK_END)
         except (OSError, ValueError):
-            return b""  # Short, or packed.
+            return b""  # Short, and seen whole; or a pipe, or packed by zstd.
         tail = self.stream.read()
         self.stream.seek(0)
         return tail

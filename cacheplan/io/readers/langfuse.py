@@ -3,8 +3,7 @@
 ``data`` of the API (``/api/public/observations`` and ``v2``), the table's export as JSON, JSON
 lines or CSV, a trace that was downloaded, and the rows of an export to blob storage, whose
 names are in snake case: JSON lines, CSV or Parquet (langfuse 5.0.4 and langfuse/langfuse of
-2026-08-22, read and run 2026-11). Only generations are calls. What a long Parquet file holds
-stands at its end, so there ``--from langfuse`` has to say it.
+2026-08-22, read and run 2026-11). Only generations are calls.
 
 * ``usageDetails`` are whatever an integration calls them. Langfuse adds all of them up
   where it is given no total, and prices them so: then input leaves out what was cached. It

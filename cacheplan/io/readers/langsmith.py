@@ -1,9 +1,8 @@
 """LangSmith: runs as its SDKs and its API hand them out, of which those of models are calls.
 
-A run a line, in one list, or under ``runs``; a bulk export is Parquet (a long one needs
-``--from langsmith``) and has ``inputs``, ``outputs`` and ``extra`` as text. Written by
-LangChain's tracers (Python and JavaScript) and by ``wrap_anthropic`` (langsmith 0.15.0,
-langchain-anthropic 1.7.7, read and run 2026-11).
+A run a line, in one list, or under ``runs``; a bulk export is Parquet and has ``inputs``,
+``outputs`` and ``extra`` as text. Written by LangChain's tracers (Python and JavaScript) and by
+``wrap_anthropic`` (langsmith 0.15.0, langchain-anthropic 1.7.7, read and run 2026-11).
 
 * LangChain's runs hold its own messages, and what the model was called with in
   ``extra.invocation_params``. The wrapper's hold the arguments of the SDK, with the system

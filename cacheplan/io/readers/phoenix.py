@@ -7,8 +7,7 @@ Phoenix 20.26 and its client 3.5, run 2026-11-21. Which attributes mean what is 
 * ``GET /v1/projects/…/spans/otlpv1``: the same list in the spelling of OTLP's definition.
 * ``get_spans_dataframe()`` written as JSON lines, a list, CSV or Parquet: a column an
   attribute. pandas makes numbers of whole columns floats and times thousandths of seconds. In
-  CSV, lists are as Python prints them, so messages are read only from ``input.value``. What
-  a long Parquet file holds stands at its end, so there ``--from phoenix`` has to say it.
+  CSV, lists are as Python prints them, so messages are read only from ``input.value``.
 * OTLP JSON that an exporter or a collector wrote.
 
 Phoenix does not say which library drew a span.
