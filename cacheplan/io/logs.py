@@ -25,11 +25,20 @@ from cacheplan.io.readers import READERS, ledger
 from cacheplan.io.readers import workload as own
 from cacheplan.io.tally import Record, Tally
 from cacheplan.io.transcripts import folder, sessions
+from cacheplan.lines import object_of
 from cacheplan.stated import stated
 from cacheplan.strict_json import members
 from cacheplan.wholes import Wholes
 
-__all__ = ["FORMATS", "Told", "files", "format_of", "names_of_formats", "told"]
+__all__ = [
+    "FORMATS",
+    "Told",
+    "converted",
+    "files",
+    "format_of",
+    "names_of_formats",
+    "told",
+]
 
 #: The source that stands for where Claude Code keeps its own.
 _OWN_TRANSCRIPTS: Final = "claude-code"
@@ -129,17 +138,42 @@ def converted(
 ) -> Iterator[bytes]:
     """Yield the calls of all sources as lines that say no more than their sources did."""
     wholes = Wholes()
-    number = 0
+    number = old = 0
     for number, found in enumerate(told(sources, tally, form, since), 1):  # noqa: B007 -- the last is looked at
         watch(len(found.line))
         with tally.reading(found.source, Record(found.number, found.line)):
             if found.own:
                 _check(found.line)
             line = wholes.whole(found.line) if whole else found.line
+            if line and since is not None and _before(since, line):
+                old += 1
+                line = b"" if whole else _extendable(line, own=found.own)
             if line:
                 yield line
-    if not number:
-        raise InputError("no calls in it").at(", ".join(map(named, sources)))
+    if number == old:
+        when = " since then" if old else ""
+        raise InputError(f"no calls in it{when}").at(", ".join(map(named, sources)))
+
+
+def _before(since: float, line: bytes) -> bool:
+    """Tell whether a call was made before a moment; what has no time was not."""
+    at = stated(members(line)).at
+    return at is not None and at < since
+
+
+def _extendable(line: bytes, *, own: bool) -> bytes:
+    """Return what later lines may extend of one that is left out itself; nothing if none may.
+
+    Readers name what a line extends, nothing included, wherever lines may extend others; in
+    files of our own form any line with an id may be extended.
+    """
+    parts = members(line)
+    if "extends" not in parts and not (own and "id" in parts):
+        return b""
+    if "request" not in parts:
+        raise InputError("digests go on from one another, and have no part that is left out")
+    said = {key: bytes(parts[key]) for key in _EXTENDED if key in parts}
+    return object_of({"extends": b"null", **said})
 
 
 def _check(line: bytes) -> None:
