@@ -221,8 +221,10 @@ def _blocks(content: Sequence[Any], path: _Path) -> Iterator[Any]:
             kept.append({"type": "text", "text": block})
         elif "cachePoint" in object_at(block, (*path, at)):
             # Converse marks by a block of its own, behind the one that it means.
+            point = object_at(block["cachePoint"], (*path, at, "cachePoint"))
+            ttl = {"ttl": point["ttl"]} if point.get("ttl") else {}
             if kept:
-                kept[-1] = kept[-1] | {_MARK: {"type": "ephemeral"}}
+                kept[-1] = kept[-1] | {_MARK: {"type": "ephemeral", **ttl}}
         else:
             kept += _block(block, (*path, at))
     yield from kept

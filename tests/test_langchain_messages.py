@@ -108,6 +108,13 @@ def test_a_cache_point_marks_the_block_before_it() -> None:
     assert told["content"] == [{"type": "text", "text": "a", "cache_control": MARK}]
 
 
+def test_a_cache_point_says_for_how_long() -> None:
+    """An hour is no five minutes."""
+    point = {"cachePoint": {"type": "default", "ttl": "1h"}}
+    (told,) = as_chat([{"type": "human", "content": [{"type": "text", "text": "a"}, point]}])
+    assert told["content"][0]["cache_control"] == MARK | {"ttl": "1h"}
+
+
 def test_langchains_own_blocks_are_the_apis() -> None:
     """Calls and signed thoughts in LangChain's own form are Claude's; an unsigned one is none."""
     call = {"type": "tool_call", "id": "toolu_1", "name": "light", "args": {"lamp": 7}}
