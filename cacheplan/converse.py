@@ -17,7 +17,7 @@ from cacheplan.kinds import refusal
 from cacheplan.pieces import list_at, object_at
 from cacheplan.strict_json import quoted, value
 
-__all__ = ["OUTSIDE", "messages_body"]
+__all__ = ["OUTSIDE", "choice", "messages_body", "tools"]
 
 _Path = tuple[str | int, ...]
 _Block = dict[str, Any]
@@ -51,19 +51,28 @@ def messages_body(body: Any, model: str) -> dict[str, Any]:
     inference = _object(body, "inferenceConfig", ())
     found |= {name: inference[key] for key, name in _INFERENCE.items() if _said(inference, key)}
     config = _object(body, "toolConfig", ())
-    tools = _marked(config.get("tools"), ("toolConfig", "tools"), _tool)
+    listed = tools(config.get("tools"), ("toolConfig", "tools"))
     if _said(config, "toolChoice"):
-        found["tool_choice"] = _choice(config["toolChoice"])
+        found["tool_choice"] = choice(config["toolChoice"], ("toolConfig", "toolChoice"))
     if system := _marked(body.get("system"), ("system",), _block):
         found["system"] = system
-    _add_extras(found, _object(body, "additionalModelRequestFields", ()), tools)
-    if tools:
-        found["tools"] = tools
+    _add_extras(found, _object(body, "additionalModelRequestFields", ()), listed)
+    if listed:
+        found["tools"] = listed
     if _said(body, "outputConfig"):
         output = object_at(found.get("output_config") or {}, ())
         found["output_config"] = {**output, **_output(object_at(body["outputConfig"], ()))}
     found["messages"] = list(_messages(body.get("messages")))
     return found
+
+
+def tools(items: Any, path: tuple[str | int, ...]) -> list[dict[str, Any]]:
+    """Return a list of tools as the API is told of them, each with the mark that stands behind.
+
+    >>> tools([{"systemTool": {"name": "grounding"}}, {"cachePoint": {"type": "default"}}], ())
+    [{'type': 'grounding', 'name': 'grounding', 'cache_control': {'type': 'ephemeral'}}]
+    """
+    return _marked(items, path, _tool)
 
 
 def _add_extras(found: dict[str, Any], extras: Mapping[str, Any], tools: list[_Block]) -> None:
@@ -141,11 +150,14 @@ def _tool(name: str, part: Any, path: _Path) -> _Block:
     return {**tool, "input_schema": _object(part, "inputSchema", path).get("json")}
 
 
-def _choice(choice: Any) -> _Block:
-    """Read which tool has to be used."""
-    name, part = _only(choice, ("toolConfig", "toolChoice"))
-    inner = object_at(part, ("toolConfig", "toolChoice", name))
-    return {"type": name, **inner}
+def choice(found: Any, path: tuple[str | int, ...]) -> dict[str, Any]:
+    """Return which tool has to be used, as the API is told.
+
+    >>> choice({"tool": {"name": "light"}}, ())
+    {'type': 'tool', 'name': 'light'}
+    """
+    name, part = _only(found, path)
+    return {"type": name, **object_at(part, (*path, name))}
 
 
 def _output(config: Mapping[str, Any]) -> _Block:

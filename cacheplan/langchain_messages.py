@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from cacheplan import converse
 from cacheplan.errors import InputError
 from cacheplan.pieces import list_at, object_at
 from cacheplan.strict_json import quoted, value
@@ -69,6 +70,8 @@ _SETTINGS: Final = frozenset(
         "temperature", "thinking", "tool_choice", "top_k", "top_p",
     }
 )  # fmt: skip
+#: The words of ``Converse`` for which tool has to be used.
+_CHOICES: Final = frozenset({"auto", "any", "tool"})
 #: What other providers' models said to themselves: not sent to Claude.
 _UNSENT: Final = frozenset({"function_call", "invalid_tool_call", "tool_call_chunk"})
 
@@ -97,6 +100,9 @@ def as_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     more = given.get("model_kwargs")
     found = {**(more if isinstance(more, dict) else {}), **given}
     told = {key: found[key] for key in found if key in _SETTINGS and found[key] is not None}
+    choice = told.get("tool_choice")
+    if isinstance(choice, dict) and len(choice) == 1 and not _CHOICES.isdisjoint(choice):
+        told["tool_choice"] = converse.choice(choice, ("tool_choice",))
     if found.get("stop"):
         told.setdefault("stop_sequences", found["stop"])
     effort = found.get("effort") or found.get("reasoning_effort")

@@ -2,7 +2,8 @@
 
 A function is wrapped in an object, or stands flat as in OpenAI's later API; a server of
 tools is a tool there and stands beside the tools here. What is Anthropic's own form, or
-one of its hosted tools, is left as it is.
+one of its hosted tools, is left as it is. LangChain tells Bedrock's tools in the words of
+``Converse`` (langchain-aws 1.9.1, read 2026-11-21), which are read as those.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from cacheplan import converse
 from cacheplan.errors import InputError
 from cacheplan.pieces import list_at, object_at
 
@@ -26,6 +28,7 @@ _KEPT: Final = (
     "input_examples",
 )
 _FUNCTIONS: Final = frozenset({"custom", "function"})
+_CONVERSE: Final = frozenset({"toolSpec", "systemTool", "cachePoint"})
 _SERVERS: Final = frozenset({"mcp", "url"})
 
 
@@ -35,7 +38,10 @@ def as_tools(tools: Sequence[Any] | None) -> dict[str, Any]:
     >>> as_tools([{"type": "function", "function": {"name": "light"}}])["tools"]
     [{'name': 'light', 'input_schema': {'type': 'object', 'properties': {}}}]
     """
-    found = list(_flat(tools, ("tools",)))
+    given = list_at(tools, ("tools",))
+    if any(_CONVERSE & object_at(tool, ("tools", at)).keys() for at, tool in enumerate(given)):
+        return {"tools": converse.tools(given, ("tools",))}
+    found = list(_flat(given, ("tools",)))
     ordinary = [_tool(tool, path) for tool, path in found if tool.get("type") not in _SERVERS]
     servers = [_server(tool) for tool, _ in found if tool.get("type") in _SERVERS]
     return {

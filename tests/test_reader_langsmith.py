@@ -283,6 +283,22 @@ def test_a_program_that_speaks_to_claude_in_another_form_is_translated() -> None
     assert body["tools"][0]["name"] == "light"
 
 
+def test_tools_in_the_words_of_converse_are_the_apis() -> None:
+    """LangChain's Bedrock binds them so, cache points and the choice among them included."""
+    schema = {"type": "object", "properties": {"lamp": {"type": "integer"}}}
+    light = {"name": "light", "description": "Lights.", "inputSchema": {"json": schema}}
+    tools = [{"toolSpec": light}, {"cachePoint": {"type": "default", "ttl": "1h"}}]
+    model = "us.anthropic.claude-opus-4-6-v1"
+    given = {"model_id": model, "tools": tools, "tool_choice": {"tool": {"name": "light"}}}
+    metadata = {"ls_provider": "amazon_bedrock"}
+    (line,) = _read(_run(extra={"invocation_params": given, "metadata": metadata}))
+    told = {"name": "light", "description": "Lights.", "input_schema": schema}
+    mark = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    assert line["platform"] == "bedrock"
+    assert _body(line)["tools"] == [told | mark]
+    assert _body(line)["tool_choice"] == {"type": "tool", "name": "light"}
+
+
 def test_where_it_was_sent_is_told_by_the_provider() -> None:
     """The provider's name tells the platform; without one the model's spelling does."""
     for provider, platform in (("amazon_bedrock", "bedrock"), ("google_vertexai", "google")):
