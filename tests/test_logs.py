@@ -270,6 +270,35 @@ class TestConverting:
         one, other = (calls(path) for path in found.values())
         assert list(one) == list(other)
 
+    @pytest.mark.parametrize("whole", [False, True])
+    @pytest.mark.parametrize(
+        "name", ["claude_code_lighthouse.jsonl.gz", "litellm_spend.csv.gz", "bodies.jsonl.gz"]
+    )
+    def test_older_calls_are_left_out(self, tmp_path: Path, name: str, *, whole: bool) -> None:
+        """With ``--since`` a copy has the calls that a review has, and so has a copy of it."""
+        every = list(calls(LOGS / name))
+        since = every[len(every) // 2].at
+        found = calls(LOGS / name, since=since)
+        expected = [(one.at, one.recorded, found.prompt_tokens(one)) for one in found]
+        assert 0 < len(expected) < len(every)
+        source = LOGS / name
+        for copy in (tmp_path / "one.jsonl", tmp_path / "two.jsonl"):
+            made = converted([source], Tally(), None, since, whole=whole, watch=lambda _: None)
+            copy.write_bytes(b"\n".join(made))
+            again = calls(copy)
+            assert [(one.at, one.recorded, again.prompt_tokens(one)) for one in again] == expected
+            source = copy
+        with pytest.raises(InputError, match=r"no calls in it since then"):
+            list(converted([source], Tally(), None, 9e9, whole=whole, watch=lambda _: None))
+
+    def test_digests_cannot_be_parted(self, tmp_path: Path) -> None:
+        """A digest may be what a later one extends, and is no line without its call."""
+        block = {"digest": "a", "tokens": 9, "level": "system"}
+        line = {"at": 1, "id": "a", "model": MODEL, "blocks": [block]}
+        path = write(tmp_path / "digests.jsonl", [line])
+        with pytest.raises(InputError, match=r"line 1: digests go on from one another"):
+            list(converted([path], Tally(), None, 2.0, whole=False, watch=lambda _: None))
+
     def test_what_is_lacking_stays_lacking(self, tmp_path: Path) -> None:
         """A copy claims no more than its source did."""
         entries = [

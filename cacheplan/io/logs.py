@@ -138,8 +138,8 @@ def converted(
 ) -> Iterator[bytes]:
     """Yield the calls of all sources as lines that say no more than their sources did."""
     wholes = Wholes()
-    number = old = 0
-    for number, found in enumerate(told(sources, tally, form, since), 1):  # noqa: B007 -- the last is looked at
+    calls = old = 0
+    for found in told(sources, tally, form, since):
         watch(len(found.line))
         with tally.reading(found.source, Record(found.number, found.line)):
             if found.own:
@@ -148,17 +148,20 @@ def converted(
             if line and since is not None and _before(since, line):
                 old += 1
                 line = b"" if whole else _extendable(line, own=found.own)
+            elif line:
+                calls += 1
             if line:
                 yield line
-    if number == old:
+    if not calls:
         when = " since then" if old else ""
         raise InputError(f"no calls in it{when}").at(", ".join(map(named, sources)))
 
 
 def _before(since: float, line: bytes) -> bool:
-    """Tell whether a call was made before a moment; what has no time was not."""
-    at = stated(members(line)).at
-    return at is not None and at < since
+    """Tell whether a call was made before a moment, or is only there to be extended."""
+    parts = members(line)
+    at = stated(parts).at
+    return "extends" in parts if at is None else at < since
 
 
 def _extendable(line: bytes, *, own: bool) -> bytes:
@@ -172,8 +175,8 @@ def _extendable(line: bytes, *, own: bool) -> bytes:
         return b""
     if "request" not in parts:
         raise InputError("digests go on from one another, and have no part that is left out")
-    said = {key: bytes(parts[key]) for key in _EXTENDED if key in parts}
-    return object_of({"extends": b"null", **said})
+    said = {"extends": msgspec.Raw(b"null"), **parts}
+    return object_of({key: bytes(said[key]) for key in _EXTENDED if key in said})
 
 
 def _check(line: bytes) -> None:

@@ -72,9 +72,10 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
         tally.count(BAD, 0)
     notes = (*calls.notes, *tally.notes(), *(_misdated(calls) if foreign else ()))
     calls = replace(calls, notes=notes)
-    if since is not None:
-        calls = calls.after(since)
-    return _filled(calls, sources, f" ({why})" if why else "")
+    when = ""
+    if since is not None and calls.calls:
+        calls, when = calls.after(since), " since then"
+    return _filled(calls, sources, f"{when} ({why})" if why else when)
 
 
 def _misdated(calls: Workload) -> Iterator[str]:

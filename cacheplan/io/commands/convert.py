@@ -15,7 +15,7 @@ __all__ = ["convert"]
 @click.argument("sources", nargs=-1, required=True, metavar="LOG...")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write.")
 @click.option("--from", "log", metavar="FORMAT", help="The format of a log (see: formats).")
-@click.option("--since", metavar="TIME", help="Only files that changed since then.")
+@click.option("--since", metavar="TIME", help="Only calls since then: 7d, 12h, 2026-11-01.")
 @click.option("--whole", is_flag=True, help="Whole requests, where a line may extend another.")
 @click.option("--skip-bad", is_flag=True, help="Skip entries that cannot be read.")
 @options.tables
