@@ -600,6 +600,14 @@ class TestProcesses:
         assert done.returncode == 2
         assert done.stderr == b"cacheplan: standard output: no space left on device\n"
 
+    @pytest.mark.parametrize("words", ["review NAME", "fix NAME -o out", "costs NAME"])
+    def test_a_name_that_no_file_has(self, words: str) -> None:
+        """What the system says of a name is said of that name, not of standard output."""
+        name = "a" * 300
+        done = run(words.replace("NAME", name))
+        assert done.exit_code == 2
+        assert done.stderr == f"cacheplan: {name}: file name too long\n"
+
     def test_interrupted_while_reading(self) -> None:
         """Ctrl-C while waiting for input ends the command without a traceback."""
         with subprocess.Popen(

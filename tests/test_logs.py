@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from lighthouse import ANSWERS, BODIES, MODEL
 
 from cacheplan.errors import InputError
 from cacheplan.io.documents import Head
-from cacheplan.io.logs import FORMATS, converted, format_of, names_of_formats
+from cacheplan.io.logs import FORMATS, converted, files, format_of, names_of_formats
 from cacheplan.io.moments import moment
 from cacheplan.io.reading import lines, read
 from cacheplan.io.tally import Tally
 from cacheplan.workload import Workload
 
 LOGS = Path(__file__).parent / "logs"
+PLAIN: dict[str, Any] = {"whole": False, "watch": lambda _: None}
 
 
 def runs(first: int = 0, end: int = 4) -> list[dict[str, Any]]:
@@ -100,6 +102,39 @@ class TestFinding:
         (tmp_path / "folder").mkdir()
         with pytest.raises(InputError, match=r"no file fits|no files in it"):
             calls(str(tmp_path / name))
+
+    def test_links_are_followed_to_files_only(self, tmp_path: Path) -> None:
+        """A folder that leads back into itself is read once, and a link to nothing is no file."""
+        write(tmp_path / "real" / "runs.jsonl", runs())
+        (tmp_path / "real" / "again").symlink_to(tmp_path)
+        (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nothing")
+        found = calls(tmp_path)
+        assert len(found) == 4
+        assert not found.notes
+
+    def test_a_name_that_no_file_has(self) -> None:
+        """What the system does not even look for is said of the name, whoever asks."""
+        name = "a" * 300
+        for ask in (calls, lambda name: list(converted([name], Tally(), None, None, **PLAIN))):
+            with pytest.raises(InputError, match=rf"^{name}: file name too long"):
+                ask(name)
+
+    def test_a_folder_that_may_not_be_read(self) -> None:
+        """What lies in a folder that may not be looked into is not left out in silence."""
+        with tempfile.TemporaryDirectory() as top:
+            shut = Path(top, "logs", "shut")
+            write(shut / "runs.jsonl", runs())
+            Path(top).chmod(0o755)
+            shut.chmod(0)
+            user = os.geteuid()
+            os.seteuid(user or 65534)  # Nothing is shut for root.
+            try:
+                for name in (shut.parent, shut, shut / "runs.jsonl"):
+                    with pytest.raises(InputError, match=r"shut(/runs.jsonl)?: permission denied"):
+                        files(name)
+            finally:
+                os.seteuid(user)
+                shut.chmod(0o755)
 
     def test_a_folder_without_calls_is_said(self, tmp_path: Path) -> None:
         """A folder of other things is named."""

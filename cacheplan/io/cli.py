@@ -92,7 +92,8 @@ def _last_words(error: Exception) -> int:
         words, code = str(error), _BAD_INPUT
     elif isinstance(error, OSError):
         _silence()
-        words, code = f"standard output: {(error.strerror or str(error)).lower()}", _BAD_INPUT
+        where = error.filename or "standard output"
+        words, code = f"{where}: {(error.strerror or str(error)).lower()}", _BAD_INPUT
     else:
         import traceback
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,7 @@ from xxhash import xxh3_128_intdigest
 from cacheplan.errors import InputError
 from cacheplan.io.documents import File, Head
 from cacheplan.io.folders import Folder
-from cacheplan.io.opening import Source, named, opened
+from cacheplan.io.opening import Source, named, opened, unreached
 from cacheplan.io.readers import READERS, ledger
 from cacheplan.io.readers import workload as own
 from cacheplan.io.tally import Record, Tally
@@ -72,10 +73,17 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
     ``claude-code`` the user's own transcripts, of which only those that changed ``since``
     are wanted.
     """
-    text = str(source)
-    if text == "-":
+    if str(source) == "-":
         return [source], True
-    path = Path(source)
+    try:
+        return _files(source, since)
+    except OSError as error:
+        raise unreached(error).at(error.filename or str(source)) from error
+
+
+def _files(source: Source, since: float | None) -> tuple[list[Source], bool]:
+    """Return the files that something on the disk names."""
+    text, path = str(source), Path(source)
     if text == _OWN_TRANSCRIPTS and not path.exists():
         kept = sessions(since)
         if not kept:
@@ -83,7 +91,7 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
             raise InputError(f"no transcripts in {folder()}{when}").at(text)
         return list(kept), False
     if path.is_dir():
-        return [one for one in sorted(path.rglob("*")) if _shown(one, path)], False
+        return [*_within(path)], False
     if not path.exists() and glob.has_magic(text):
         found = sorted(one for one in glob.glob(text, recursive=True) if Path(one).is_file())  # noqa: PTH207 -- a pattern may begin anywhere, the root included
         if not found:
@@ -92,10 +100,21 @@ def files(source: Source, since: float | None = None) -> tuple[list[Source], boo
     return [source], True
 
 
-def _shown(path: Path, top: Path) -> bool:
-    """Tell whether something in a folder is a file, and not hidden as programs hide theirs."""
-    steps = path.relative_to(top).parts
-    return not any(step.startswith(".") for step in steps) and path.is_file()
+def _within(folder: Path) -> list[Path]:
+    """Return the files in a folder that are not hidden as programs hide theirs.
+
+    A folder in it that may not be looked into is a fault, as such a file is.
+    """
+
+    def fault(error: OSError) -> None:
+        raise error
+
+    found: list[Path] = []
+    for here, folders, names in os.walk(folder, onerror=fault):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = (Path(here, name) for name in names if not name.startswith("."))
+        found += [path for path in shown if path.is_file()]
+    return sorted(found)
 
 
 def told(

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from cacheplan.errors import InputError, UnsupportedError
 
-__all__ = ["Source", "named", "names", "opened"]
+__all__ = ["Source", "named", "names", "opened", "unreached"]
 
 Source = str | PathLike[str]
 
@@ -48,8 +48,13 @@ def opened(source: Source) -> Iterator[BinaryIO]:
     except (zlib.error, gzip.BadGzipFile) as error:
         raise InputError(_DAMAGED).at(named(source)) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(reason[:1].lower() + reason[1:]).at(named(source)) from error
+        raise unreached(error).at(named(source)) from error
+
+
+def unreached(error: OSError) -> InputError:
+    """Say in our own form why a file or a folder cannot be read."""
+    reason = error.strerror or str(error)
+    return InputError(reason[:1].lower() + reason[1:])
 
 
 @contextmanager

@@ -94,7 +94,10 @@ def _filled(workload: Workload, sources: Sequence[Source], why: str) -> Workload
 
 def _only_a_ledger(sources: Sequence[Source]) -> bool:
     """Tell whether a single ledger is read; of a pipe nothing may be read to find out."""
-    return len(sources) == 1 and Path(sources[0]).is_file() and is_ledger(sources[0])
+    try:
+        return len(sources) == 1 and Path(sources[0]).is_file() and is_ledger(sources[0])
+    except OSError:
+        return False  # Whoever opens it says why nobody can.
 
 
 def _recalled(source: Source, assume: Assumptions | None) -> Workload:
