@@ -250,6 +250,9 @@ def test_a_programs_own_run_may_return_the_answer_of_the_api() -> None:
     raw = {"input_tokens": 3, "output_tokens": 5, "cache_read_input_tokens": 100}
     (line,) = _read(_run(outputs={"id": "msg_1", "usage": raw}))
     assert line["response"] == {"id": "msg_1", "usage": raw}
+    written = {"cache_creation_input_tokens": 50, "cache_creation": None}
+    (line,) = _read(_run(outputs={"id": "msg_1", "usage": raw | written}))
+    assert line["lacks"] == ["lifetimes"]
 
 
 def test_answers_that_cost_nothing_are_left_out() -> None:

@@ -303,11 +303,17 @@ class TestUsage:
 
     def test_answers_of_anthropics_own(self) -> None:
         """The usage of an answer that was passed through is taken as it is."""
-        own = {"input_tokens": 9, "output_tokens": 4, "cache_read_input_tokens": 700}
+        own: dict[str, Any] = {
+            "input_tokens": 9,
+            "output_tokens": 4,
+            "cache_read_input_tokens": 700,
+        }
         assert one(metadata={}, response={"id": "msg_1", "usage": own})["response"] == {
             "id": "msg_1",
             "usage": own,
         }
+        own |= {"cache_creation_input_tokens": 300, "cache_creation": None}
+        assert one(metadata={}, response={"id": "msg_1", "usage": own})["lacks"] == ["lifetimes"]
 
     def test_nothing_counted(self) -> None:
         """A call without any count has none, instead of nought."""

@@ -188,7 +188,7 @@ def _line(run: _Run, tally: Tally) -> dict[str, Any] | None:
         return None
     lacks = set() if given or "model" in inputs else {"tools", "settings"}
     counted = _counted(usage, outputs, tally)
-    if counted.get("cache_creation_input_tokens") and "cache_creation" not in counted:
+    if counted.get("cache_creation_input_tokens") and not counted.get("cache_creation"):
         lacks.add("lifetimes")
     line: dict[str, Any] = {"id": run.id, **_times(run), "request": sent.body}
     line["response"] = _response(run, outputs, counted)

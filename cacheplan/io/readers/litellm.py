@@ -271,7 +271,7 @@ def _unseen(request: _Raw, response: Mapping[str, Any], metadata: Mapping[str, A
     usage = response.get("usage", {})
     written = usage.get("cache_creation_input_tokens", 0)
     unseen = set()
-    if written and "cache_creation" not in usage:
+    if written and not usage.get("cache_creation"):
         unseen.add("lifetimes")
     cached = written or usage.get("cache_read_input_tokens")
     unmarked = cached and b'"cache_control"' not in bytes(request)
