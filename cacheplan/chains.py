@@ -137,6 +137,7 @@ class Chains:
         """Let go of everything, since no later line extends an earlier one."""
         self._kept.clear()
         self._talks.clear()
+        self._members.clear()
         self._size = 0
 
     def _member(self, part: bytes) -> msgspec.Raw:

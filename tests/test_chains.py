@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -90,6 +91,21 @@ def test_a_line_without_a_time_is_only_there_to_be_extended() -> None:
     written = [wholes.whole(json.dumps(line).encode()) for line in (untimed, second)]
     assert written[0] == b""
     assert said(taken([json.loads(written[1])])) == said(taken([first, second]))[1:]
+
+
+def test_what_is_forgotten_takes_no_memory() -> None:
+    """Members that one file's requests had in common are let go of with the rest."""
+    intake = Intake(Letters(), Assumptions())
+    tracemalloc.start()
+    try:
+        for at in range(100):
+            sent = request("One?") | {"metadata": {"user_id": f"{at:050000}"}}
+            line = {"id": "a", "at": at, "extends": None, "request": sent}
+            intake.add(json.dumps(line).encode())
+            intake.forget()
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("last", [False, True])
