@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from letters import Letters
 from lighthouse import ANSWERS, BODIES, MODEL
 
 from cacheplan.errors import InputError
+from cacheplan.io.cli import main
 from cacheplan.io.documents import Head
 from cacheplan.io.logs import FORMATS, converted, files, format_of, names_of_formats
 from cacheplan.io.moments import moment
@@ -23,6 +25,12 @@ from cacheplan.io.tally import Tally
 from cacheplan.workload import Workload
 
 LOGS = Path(__file__).parent / "logs"
+#: Every command that reads a workload, as far as it stands before the workload.
+READING = [
+    "review", "compare", "costs", "levers", "estimate", "batch advise --deadline 24h",
+    "migrate --to claude-sonnet-5-5", "simulate --policy automatic", "plan -o OUT", "fix -o OUT",
+    "mark --policy automatic -o OUT", "anonymize -o OUT", "convert -o OUT",
+]  # fmt: skip
 PLAIN: dict[str, Any] = {"whole": False, "watch": lambda _: None}
 
 
@@ -388,6 +396,15 @@ class TestOwnTranscripts:
         monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "nowhere"))
         with pytest.raises(InputError, match="claude-code: no transcripts in"):
             calls("claude-code")
+
+    @pytest.mark.parametrize("words", READING)
+    def test_every_command_takes_them(self, home: Path, words: str) -> None:
+        """Sessions, a folder of them and a pattern are read by whatever reads a workload."""
+        folder = home / "projects"
+        for number, source in enumerate(("claude-code", str(folder), f"{folder}/**/*.jsonl")):
+            given = words.replace("OUT", str(home / f"out{number}")).split()
+            done = CliRunner().invoke(main, [*given, source])
+            assert done.exit_code == 0, done.output
 
     def test_a_file_of_that_name_comes_first(
         self, home: Path, monkeypatch: pytest.MonkeyPatch

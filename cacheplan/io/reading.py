@@ -93,11 +93,8 @@ def _filled(workload: Workload, sources: Sequence[Source], why: str) -> Workload
 
 
 def _only_a_ledger(sources: Sequence[Source]) -> bool:
-    """Tell whether a single ledger is read; of a pipe nothing may be read to find out."""
-    try:
-        return len(sources) == 1 and Path(sources[0]).is_file() and is_ledger(sources[0])
-    except OSError:
-        return False  # Whoever opens it says why nobody can.
+    """Tell whether a single ledger is read."""
+    return len(sources) == 1 and is_ledger(sources[0])
 
 
 def _recalled(source: Source, assume: Assumptions | None) -> Workload:
@@ -111,8 +108,14 @@ def _recalled(source: Source, assume: Assumptions | None) -> Workload:
 
 
 def is_ledger(source: Source) -> bool:
-    """Tell whether a file is a ledger; standard input is none."""
-    if str(source) == "-":
+    """Tell whether a source is one file, and that a ledger.
+
+    Of a pipe nothing may be read to find out. Whoever reads what is none says why it cannot.
+    """
+    try:
+        if str(source) == "-" or not Path(source).is_file():
+            return False
+    except OSError:
         return False
     with opened(source) as stream:
         return stream.seekable() and ledger.matches(File(named(source), stream).head)
