@@ -147,7 +147,7 @@ class Calls:
         if call.own in self._around or call.own in self._spans or call.own in self._held:
             return True
         inner = self._held.get(self._known_as.get(call.own, 0))
-        if inner is not None and call.answer is None and None is not call.bill != inner.bill:
+        if inner and call.answer is None and call.bill not in (None, inner.bill):
             return True  # It adds up what several inside it were billed.
         return call.bill is not None and self._spans.get(call.outer or 0) == call.bill
 

@@ -18,7 +18,8 @@ def sessions(since: float | None = None) -> list[Path]:
     """Return the transcripts that were written to since a moment, the oldest first.
 
     Those of sub-agents lie in folders of their sessions. A session that another was copied
-    from is thereby before the copy. What vanishes meanwhile is left out.
+    from is thereby before the copy, unless it went on later. What vanishes meanwhile is left
+    out.
     """
     found: list[tuple[float, Path]] = []
     for path in folder().rglob("*.jsonl"):
