@@ -157,6 +157,12 @@ class TestFinding:
         with pytest.raises(InputError, match=r"mine\.jsonl line 1: at: missing"):
             calls(path)
 
+    def test_a_form_that_nobody_knows_is_said(self, tmp_path: Path) -> None:
+        """What has not a word of ours is no workload with a fault in its first line."""
+        path = write(tmp_path / "other.jsonl", [{"prompt": "Is the lamp lit?", "ms": 12}])
+        with pytest.raises(InputError, match=r"other\.jsonl: this is in no form that is known"):
+            calls(path)
+
 
 class TestOnce:
     """Exports that overlap have calls in common."""

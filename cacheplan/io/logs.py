@@ -133,7 +133,7 @@ def told(
             with opened(one) as stream:
                 beside = None if str(one) == "-" else Folder(one, parts)
                 file = File(named(one), stream, beside)
-                reader = _reader(file.head, form, chosen=chosen)
+                reader = _reader(file, form, chosen=chosen)
                 if reader is None:
                     foreign.append(Path(one))
                 else:
@@ -224,17 +224,23 @@ def format_of(head: Head) -> ModuleType | None:
     return next((reader for reader in FORMATS if reader.matches(head)), None)
 
 
-def _reader(head: Head, form: str | None, *, chosen: bool) -> ModuleType | None:
+def _reader(file: File, form: str | None, *, chosen: bool) -> ModuleType | None:
     """Return what reads a file, by name or by how it begins.
 
-    A file that was named by itself and is nothing that is known is read as a workload,
-    which says where it is none; so is one of requests that were not sent yet.
+    A file that was named by itself and is nothing that is known is read as a workload if
+    it has any word of one, which says where it is none; so is one of requests that were not
+    sent yet.
     """
     if form is not None:
         return _by_name(form)
+    head = file.head
     if chosen and own.waits(head):
         return own
-    return format_of(head) or (own if chosen else None)
+    found = format_of(head)
+    if found is None and chosen and own.strange(head):
+        what = "this is in no form that is known (see: cacheplan formats)"
+        raise InputError(what).at(file.name)
+    return found or (own if chosen else None)
 
 
 def _by_name(form: str) -> ModuleType:

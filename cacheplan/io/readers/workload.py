@@ -12,7 +12,7 @@ from typing import Final
 from cacheplan.io.documents import File, Head
 from cacheplan.io.tally import Tally
 
-__all__ = ["LACKS", "NAME", "WHAT", "matches", "read", "waits"]
+__all__ = ["LACKS", "NAME", "WHAT", "matches", "read", "strange", "waits"]
 
 NAME: Final = "workload"
 WHAT: Final = "calls in cacheplan's own form, a line each"
@@ -21,6 +21,8 @@ LACKS: Final = frozenset[str]()
 _BOM: Final = b"\xef\xbb\xbf"
 
 
+#: What makes a line ours.
+_OURS: Final = frozenset({"at", "request", "blocks", "extends", "answers", "calls_per_hour"})
 #: What calls of anybody else's have beside a request: when, and what came back.
 _OTHERS: Final = ("ts", "timestamp", "time", "created_at", "date", "response", "usage")
 
@@ -35,6 +37,11 @@ def matches(head: Head) -> bool:
 def waits(head: Head) -> bool:
     """Tell requests that wait to be sent, as batches are built of: no time, no answer."""
     return head.has("request.messages") and not any(map(head.has, _OTHERS))
+
+
+def strange(head: Head) -> bool:
+    """Tell a file that has names, and none that a call of ours has, well written or not."""
+    return bool(head.paths) and head.paths.isdisjoint(_OURS)
 
 
 def read(file: File, _: Tally) -> Iterator[tuple[int, bytes]]:
