@@ -205,6 +205,14 @@ class TestOnce:
             copy.write_bytes(b"\n".join(found))
             assert len(calls(copy)) == 4
 
+    def test_our_own_files_go_on_from_one_another(self, tmp_path: Path) -> None:
+        """Whatever is read between them."""
+        first = write(tmp_path / "a.jsonl", [{**own(), "extends": None}])
+        new = {"messages": BODIES[1]["messages"][1:]}
+        on = {"id": "on", "at": own()["at"] + 9, "extends": "own 0", "request": new}
+        second = write(tmp_path / "c.jsonl", [on])
+        assert len(calls(first, write(tmp_path / "b.jsonl", runs()), second)) == 6
+
     def test_our_own_lines_are_all_meant(self, tmp_path: Path) -> None:
         """A workload says what is to be simulated, twice if it says so twice."""
         assert len(calls(write(tmp_path / "own.jsonl", [own(), own()]))) == 2

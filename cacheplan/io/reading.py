@@ -50,12 +50,14 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
     origins, tally = Origins(), Tally(skip_bad=skip_bad)
-    foreign, last = False, ""
+    foreign = ours = False
+    last = ""
     for source, number, line, own in told(sources, tally, form, since):
         if watch is not None:
             watch(len(line))
-        if source != last and not own:
-            intake.forget()  # What a reader tells of one file stands for itself.
+        ours = ours or own
+        if source != last and not ours:
+            intake.forget()  # What a reader tells of one file stands for itself; ours may not.
         call, last = len(intake), source
         with tally.reading(source, Record(number, line)):
             intake.add(line)
