@@ -86,12 +86,10 @@ class TestForms:
         self, tmp_path: Path, pack: Pack, drawn: list[bytes]
     ) -> None:
         """Every line that is not blank comes with its number, without its end."""
-        path = tmp_path / "lines"
-        plain = b"\n".join(drawn)
-        if not plain.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf")):
-            path.write_bytes(pack(plain))
-            stripped = [(at, raw.strip()) for at, raw in enumerate(drawn, 1)]
-            assert list(lines(path)) == [(at, raw) for at, raw in stripped if raw]
+        path, every = tmp_path / "lines", [RAW, *drawn]
+        path.write_bytes(pack(b"\n".join(every)))
+        stripped = [(at, raw.strip()) for at, raw in enumerate(every, 1)]
+        assert list(lines(path)) == [(at, raw) for at, raw in stripped if raw]
 
     @pytest.mark.parametrize("pack", PACKERS)
     def test_parts_packed_apart_are_one_file(self, pack: Pack, path: Path) -> None:
