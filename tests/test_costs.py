@@ -258,6 +258,7 @@ class TestCommand:
         [
             (["--by", "colour"], 2, '"colour" is nothing that calls have'),
             (["--model", MODEL], 2, "calls.db: it was booked as it was sent"),
+            (["--since", "7d"], 2, "calls.db: a ledger is booked whole; --since is for logs"),
             ([], 3, 'nobody states the price of "claude-unheard"'),
         ],
     )

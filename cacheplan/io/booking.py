@@ -23,6 +23,8 @@ def spent(desk: Desk, by: Sequence[str], *, savings: bool = True) -> Costs:
     ledgers = [source for source in desk.sources if is_ledger(source)]
     if ledgers and desk.model is not None:
         raise InputError("it was booked as it was sent; --model is for workloads").at(ledgers[0])
+    if ledgers and desk.since is not None:
+        raise InputError("a ledger is booked whole; --since is for logs").at(ledgers[0])
     booked: list[Booked] = []
     simulated = 0
     for path in ledgers:

@@ -45,7 +45,7 @@ def read(  # noqa: PLR0913 -- each is something that files differ in, and has a 
     leaves out calls before a moment; ``watch`` hears how many bytes each line has.
     """
     if model is None and _only_a_ledger(sources):
-        return _recalled(sources[0], assume)
+        return _recalled(sources[0], assume, since)
     counter = counter or default_counter(assume)
     remembering = Remembering(counter)
     intake = Intake(remembering if texts else counter, assume, model=model, seed=seed)
@@ -99,14 +99,16 @@ def _only_a_ledger(sources: Sequence[Source]) -> bool:
     return len(sources) == 1 and is_ledger(sources[0])
 
 
-def _recalled(source: Source, assume: Assumptions | None) -> Workload:
+def _recalled(source: Source, assume: Assumptions | None, since: float | None) -> Workload:
     """Read a ledger as it is.
 
     By way of lines, one text whose length was first guessed and then billed would be two.
     """
     from cacheplan.io.recall import recall
 
-    return _filled(recall(source, assume).workload, [source], " whose prompts are known")
+    found = recall(source, assume).workload
+    found = found if since is None else found.after(since)
+    return _filled(found, [source], " whose prompts are known")
 
 
 def is_ledger(source: Source) -> bool:

@@ -14,7 +14,7 @@ _BY = "What a row stands for, by commas: label, model, session, workspace, day, 
 
 
 @click.command()
-@options.workload
+@options.logs
 @click.option("--by", default="label", metavar="NAME,...", show_default=True, help=_BY)
 @click.option("--no-savings", is_flag=True, help="Say what was paid, and be done sooner.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
