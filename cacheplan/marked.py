@@ -15,7 +15,7 @@ from cacheplan.errors import InputError
 from cacheplan.pieces import lifetime, list_at, object_at
 from cacheplan.prompt import Level, Lifetime, Place
 
-__all__ = ["Mark", "marks_of", "target_of"]
+__all__ = ["Mark", "lifetimes_of", "marks_of", "target_of"]
 
 Path = tuple[str | int, ...]
 _LEVELS = {str(level): level for level in Level}
@@ -87,6 +87,26 @@ def marks_of(body: Mapping[str, Any]) -> Iterator[Mark]:
             yield Mark(path[:2], message, control, "message", lost=False)
         if not isinstance(content, str):
             yield from _in_message(list_at(content, path), path, called)
+
+
+def lifetimes_of(body: Mapping[str, Any]) -> set[str]:
+    """Return the lifetimes that a body asks for, whatever else is wrong with it.
+
+    >>> sorted(lifetimes_of({"cache_control": {"ttl": "1h"}, "system": [{"cache_control": {}}]}))
+    ['1h', '5m']
+    """
+    found: set[str] = set()
+    pending: list[Any] = [body, *map(body.get, ("tools", "system", "messages"))]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, list):
+            pending += item
+        elif isinstance(item, Mapping):
+            mark = item.get("cache_control")
+            if isinstance(mark, Mapping):
+                found.add(str(mark.get("ttl") or "5m"))
+            pending += (item.get("content"), item.get("source"))
+    return found
 
 
 def _in_message(content: Any, path: Path, called: set[str]) -> Iterator[Mark]:

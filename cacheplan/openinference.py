@@ -22,6 +22,7 @@ import msgspec
 
 from cacheplan.chat import as_body
 from cacheplan.counted import exclusive, inclusive
+from cacheplan.marked import lifetimes_of
 from cacheplan.spans import Span, count, decoded, text, tree
 from cacheplan.spoken import Counted, Spoken
 
@@ -104,7 +105,7 @@ def _counted(said: Mapping[str, Any], answer: Any, body: Any) -> Counted | None:
     if prompt is None or not (prompt or output):
         return None
     read, written = count(said, f"{_DETAILS}.cache_read"), count(said, f"{_DETAILS}.cache_write")
-    asked = _lifetimes(body) if written and isinstance(body, dict) else set()
+    asked = lifetimes_of(body) if written and isinstance(body, dict) else set()
     long = written if asked == {"1h"} else None
     usage = inclusive(prompt, output, read=read, written=written, long=long)
     return Counted(usage=usage, parted=not written or len(asked) == 1)
@@ -130,22 +131,6 @@ def _usage(answer: Any) -> dict[str, Any] | None:
         short=count(parted, "ephemeral_5m_input_tokens"),
         long=count(parted, "ephemeral_1h_input_tokens"),
     )
-
-
-def _lifetimes(body: Mapping[str, Any]) -> set[str]:
-    """Return the lifetimes that the breakpoints of a body ask for."""
-    found: set[str] = set()
-    pending: list[Any] = [body, body.get("tools"), body.get("system"), body.get("messages")]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, list):
-            pending += item
-        elif isinstance(item, dict):
-            mark = item.get("cache_control")
-            if isinstance(mark, dict):
-                found.add(str(mark.get("ttl") or "5m"))
-            pending.append(item.get("content"))
-    return found
 
 
 def _told(said: Mapping[str, Any], model: str, lacks: set[str]) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from cacheplan.io.documents import File
 from cacheplan.io.tally import Tally
 from cacheplan.records import Intake
 
-__all__ = ["hostile_lines", "survives"]
+__all__ = ["hostile_lines", "survives", "survives_all"]
 
 #: What no field expects, and some loader somewhere writes.
 _VALUES: Final[tuple[Any, ...]] = (
@@ -113,6 +113,15 @@ def survives(reader: ModuleType, raw: bytes) -> int:
         except InputError:
             assert not skip_bad, "a bad line is skipped where that is asked for"
     return len(intake)
+
+
+def survives_all(reader: ModuleType, entries: Sequence[Any], number: int, seed: int) -> None:
+    """Read so many broken entries: most of them a line each, some as a list of one."""
+    lines = list(hostile_lines([json.dumps(each).encode() for each in entries], number, seed))
+    for at in range(0, number, 200):
+        survives(reader, b"\n".join(lines[at : at + 190]))
+        for line in lines[at + 190 : at + 200]:
+            survives(reader, b"[" + line + b"]")
 
 
 def _raw(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lighthouse import BODIES
-from mutations import hostile_lines, survives
+from mutations import survives_all
 from told import charged, head_of, logged, other_logs, replayed, told, workload_of
 
 from cacheplan.errors import InputError
@@ -294,11 +294,7 @@ def _fuzz(number: int, seed: int) -> None:
         {"input": BODY | {"mcp_servers": [{"authorization_token": "x"}]}, "output": list(EVENTS)},
         {"body": json.dumps(BODY), "response": json.dumps(MESSAGE), "created_at": 1795251600000},
     ]
-    lines = list(hostile_lines([json.dumps(each).encode() for each in short], number, seed))
-    for at in range(0, number, 200):
-        survives(bodies, b"\n".join(lines[at : at + 190]))
-        for line in lines[at + 190 : at + 200]:
-            survives(bodies, b"[" + line + b"]")
+    survives_all(bodies, short, number, seed)
 
 
 def test_broken_entries() -> None:

@@ -33,6 +33,7 @@ from cacheplan.io.folders import Folder, content
 from cacheplan.io.logged import OTHERS, UNKEPT, asked, moment, unwrapped, within
 from cacheplan.io.sheets import rows
 from cacheplan.io.tally import Tally
+from cacheplan.marked import lifetimes_of
 from cacheplan.strict_json import members, typed, value
 
 __all__ = ["LACKS", "NAME", "WHAT", "matches", "read"]
@@ -326,27 +327,11 @@ def _response(
     parts = {"short": used.write_5m, "long": used.write_1h}
     known = parted or not used.written
     if not known:
-        marks = _lifetimes(request)
+        marks = lifetimes_of({key: _plain(part) for key, part in request.items()})
         known = len(marks) == 1
         parts = {"long" if marks == {"1h"} else "short" if known else "written": used.written}
     said["usage"] = exclusive(used.uncached, used.output, read=used.read, **parts)
     return said, known
-
-
-def _lifetimes(request: Mapping[str, Any]) -> set[str]:
-    """Return the lifetimes that a body asks for."""
-    found, pending = set(), [request.get(key) for key in ("tools", "system", "messages")]
-    pending.append({"cache_control": _plain(request.get("cache_control"))})
-    while pending:
-        item = _plain(pending.pop())
-        if isinstance(item, list):
-            pending += item
-        elif isinstance(item, dict):
-            control = item.get("cache_control")
-            if isinstance(control, dict):
-                found.add(str(control.get("ttl") or "5m"))
-            pending += (item.get("content"), item.get("source"))
-    return found
 
 
 def _plain(part: Any) -> Any:
